@@ -1,0 +1,2 @@
+//! Side-by-side benchmarks against a real Apache Kafka.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The broker shell: connections, dispatch, one file per API, coordinators.

@@ -1,0 +1,1 @@
+//! SDK: producer, consumer, admin over TCP.

@@ -1,0 +1,2 @@
+//! Foreign clients, unchanged, run against the broker.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Pure state machines: partition, group, configuration, metadata image.

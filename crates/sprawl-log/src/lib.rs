@@ -1,0 +1,1 @@
+//! The durable log: journal, segments, state store, hot queue, recovery, retention.

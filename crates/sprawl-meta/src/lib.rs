@@ -1,0 +1,1 @@
+//! Replicated metadata on openraft: propose, watch, read index.

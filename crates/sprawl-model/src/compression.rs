@@ -1,0 +1,1 @@
+//! The five codecs of the record batch format, with a cap on every decompression.

@@ -1,0 +1,13 @@
+//! The nouns every other crate shares: ids, offsets, epochs, record batch v2, compression, limits.
+//!
+//! Nothing here performs I/O, reads a clock or draws a random number.
+
+pub mod batch;
+pub mod compression;
+pub mod ids;
+pub mod limits;
+
+pub use ids::{
+    BrokerEpoch, BrokerId, LeaderEpoch, Offset, PartitionId, PartitionKey, ProducerEpoch,
+    ProducerId, Sequence, TenantId, TopicId, TopicPartition,
+};

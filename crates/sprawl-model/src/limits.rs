@@ -1,0 +1,1 @@
+//! Named caps shared by several crates.

@@ -1,0 +1,1 @@
+//! Kafka wire protocol: frames, versions, request and response types; bytes in, values out.

@@ -1,0 +1,2 @@
+//! One binary that does the work of a Kafka cluster and everything around it.
+fn main() {}

@@ -1,0 +1,2 @@
+//! Automation: the CI steps, the house rules.
+fn main() {}
