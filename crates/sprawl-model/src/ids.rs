@@ -181,7 +181,10 @@ mod tests {
             partition: PartitionId(258),
         };
         assert_eq!(PartitionKey::from_bytes(&key.to_bytes()), key);
-        let later = PartitionKey { partition: PartitionId(259), ..key };
+        let later = PartitionKey {
+            partition: PartitionId(259),
+            ..key
+        };
         assert!(key.to_bytes() < later.to_bytes());
     }
 }

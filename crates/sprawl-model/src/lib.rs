@@ -3,6 +3,7 @@
 //! Nothing here performs I/O, reads a clock or draws a random number.
 
 pub mod batch;
+pub mod checksum;
 pub mod compression;
 pub mod ids;
 pub mod limits;
