@@ -1,1 +1,5 @@
 //! Pure state machines: partition, group, configuration, metadata image.
+//!
+//! No async, no clock, no randomness, no I/O: time and fresh ids are arguments, effects are results.
+
+pub mod partition;
