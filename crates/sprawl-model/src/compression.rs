@@ -349,7 +349,7 @@ mod tests {
     #[test]
     fn cut_streams_are_damaged() {
         let bytes: Vec<u8> = (0..100_000_u32)
-            .flat_map(|i| (i * i).to_le_bytes())
+            .flat_map(|i| i.wrapping_mul(i).to_le_bytes())
             .collect();
         for codec in COMPRESSING {
             let small = compress(codec, None, &bytes);

@@ -6,12 +6,12 @@ use super::*;
 use crate::compression::{Codec, CompressionError};
 use crate::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence};
 
-/// Two records as the Java client 3.x lays them out (producer 7, epoch 1, sequence 5): "k" -> "v" at
+/// Two records laid out by hand, checksum from an independent implementation (producer 7, epoch 1, sequence 5): "k" -> "v" at
 /// 1000 ms with a header h=1, and a null key with a null value at 1003 ms.
 const GOLDEN: &str = "
-    0000000000000000 0000004d ffffffff 02 40dff4bf 0000 00000001
+    0000000000000000 00000045 ffffffff 02 12d343e7 0000 00000001
     00000000000003e8 00000000000003eb 0000000000000007 0001 00000005 00000002
-    16 00 00 00 02 6b 02 76 02 02 68 02 31
+    18 00 00 00 02 6b 02 76 02 02 68 02 31
     0c 00 06 02 01 01 00";
 
 fn golden() -> Vec<u8> {
