@@ -1,0 +1,17 @@
+//! Foreign clients, unchanged, run against the broker: they decide what "compatible" means.
+//!
+//! In reading order: [`wait`] and [`server`] run a server as a real process; [`kafka`] and [`sprawl`]
+//! are the two kinds; [`setup`] installs everything foreign, pinned, by name, from registries.
+//! `docs/conformance.md` has the results, `conformance/` the client programs and the pins.
+//!
+//! Invariant: a case must pass against a real Apache Kafka before it may judge Sprawl.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "drives real processes, files and ports from outside; nothing here runs in the simulator"
+)]
+
+pub mod kafka;
+pub mod server;
+pub mod setup;
+pub mod sprawl;
+pub mod wait;

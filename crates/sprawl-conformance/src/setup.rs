@@ -1,0 +1,115 @@
+//! Where does everything foreign come from? From registries, by name and pinned version, into one cache folder.
+//!
+//! A pin file (pom, lock file, requirements) names the folder through its hash: a changed pin is a new folder,
+//! an unchanged one is installed once. Invariant: a folder counts as installed only when its marker, written
+//! last, is there; a half-made one is removed and made anew. A file lock keeps two runs apart.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use xxhash_rust::xxh3::xxh3_64;
+
+const MARKER: &str = ".installed";
+
+/// The root of the checkout.
+#[must_use]
+pub fn repository() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    root.canonicalize().unwrap_or(root)
+}
+
+/// The cache folder: `SPRAWL_CACHE_DIR`, or `.cache` in the checkout.
+#[must_use]
+pub fn cache() -> PathBuf {
+    std::env::var_os("SPRAWL_CACHE_DIR").map_or_else(|| repository().join(".cache"), PathBuf::from)
+}
+
+/// Installs Kafka's jars (broker, Java client, tools) and returns a Java class path for them.
+pub fn java_tools() -> Result<String> {
+    let pom = repository().join("conformance/kafka/pom.xml");
+    let folder = install("kafka", &[&pom], |folder| {
+        run(Command::new("mvn")
+            .args(["--quiet", "--batch-mode", "--file"])
+            .arg(&pom)
+            .arg("dependency:copy-dependencies")
+            .arg(format!(
+                "-DoutputDirectory={}",
+                folder.join("jars").display()
+            )))
+    })?;
+    Ok(folder.join("jars/*").display().to_string())
+}
+
+/// The version of Kafka pinned in the pom.
+pub fn kafka_version() -> Result<String> {
+    let pom = std::fs::read_to_string(repository().join("conformance/kafka/pom.xml"))?;
+    let after = pom
+        .split_once("<kafka.version>")
+        .context("the pom pins no kafka.version")?
+        .1;
+    let version = after
+        .split_once('<')
+        .context("kafka.version is not closed")?
+        .0;
+    Ok(version.to_owned())
+}
+
+/// Returns the cache folder for `name` at the state of its `pins`, filled by `fill` if it was not yet.
+pub fn install(
+    name: &str,
+    pins: &[&Path],
+    fill: impl FnOnce(&Path) -> Result<()>,
+) -> Result<PathBuf> {
+    let mut pinned = Vec::new();
+    for pin in pins {
+        pinned.extend(std::fs::read(pin).with_context(|| format!("no pin {}", pin.display()))?);
+    }
+    let folder = cache().join(format!("{name}-{:016x}", xxh3_64(&pinned)));
+    std::fs::create_dir_all(cache())?;
+    let lock = File::create(cache().join(format!("{name}.lock")))?;
+    lock.lock().context("cannot lock the cache")?;
+    if !folder.join(MARKER).is_file() {
+        if folder.is_dir() {
+            std::fs::remove_dir_all(&folder)?;
+        }
+        std::fs::create_dir_all(&folder)?;
+        fill(&folder).with_context(|| format!("cannot install {name}"))?;
+        std::fs::write(folder.join(MARKER), b"")?;
+    }
+    Ok(folder)
+}
+
+/// Runs a command of the set-up; its whole output becomes the error when it fails.
+pub fn run(command: &mut Command) -> Result<()> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let output = command
+        .output()
+        .with_context(|| format!("cannot start {program}"))?;
+    ensure!(
+        output.status.success(),
+        "{command:?} ended with {}:\n{}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pom_pins_a_whole_version() {
+        let version = kafka_version().unwrap();
+        assert_eq!(version.split('.').count(), 3, "{version}");
+    }
+
+    #[test]
+    fn failed_set_up_command_shows_its_output() {
+        let error = run(Command::new("sh").args(["-c", "echo no such package >&2; exit 1"]));
+        assert!(format!("{:#}", error.unwrap_err()).contains("no such package"));
+    }
+}
