@@ -4,10 +4,14 @@
 //! [`Disk::sync_dir`] of its directory. A failed sync says nothing about earlier writes: the caller
 //! stops using the file (I28 in the correctness page).
 
+mod aligned;
+
 use std::fmt::Debug;
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+pub use aligned::AlignedBuffer;
 
 /// How a file is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +72,10 @@ pub trait Disk: Debug + Send + Sync + 'static {
         let file = self.open(path, OpenMode::Read)?;
         let size = file.size()?;
         if size > bytes_max {
-            let message = format!("{} is {size} bytes, expected at most {bytes_max}", path.display());
+            let message = format!(
+                "{} is {size} bytes, expected at most {bytes_max}",
+                path.display()
+            );
             return Err(io::Error::new(io::ErrorKind::InvalidData, message));
         }
         let mut bytes = vec![0; usize::try_from(size).map_err(io::Error::other)?];

@@ -1,12 +1,14 @@
 //! Sockets: TCP, or in-memory pipes under the simulator.
 
+mod stream;
+
 use std::fmt::Debug;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 
-use tokio::net::TcpStream;
+pub use stream::{ReadHalf, Stream, WriteHalf};
 
 /// A boxed future, for object-safe async traits.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -25,13 +27,4 @@ pub trait Listener: Debug + Send + Sync + 'static {
     fn accept(&self) -> BoxFuture<'_, io::Result<(Stream, SocketAddr)>>;
     /// Returns the address that was bound.
     fn local_address(&self) -> io::Result<SocketAddr>;
-}
-
-/// A byte stream with `AsyncRead + AsyncWrite`; an enum, so that the real one costs no indirection.
-#[derive(Debug)]
-pub enum Stream {
-    /// A TCP socket with `TCP_NODELAY`.
-    Tcp(TcpStream),
-    /// One end of an in-memory pipe.
-    Memory(tokio::io::DuplexStream),
 }

@@ -4,13 +4,11 @@ use std::future::Future;
 use std::time::Duration;
 
 /// Waits for `duration`.
-#[allow(clippy::disallowed_methods, reason = "this is the door the ban points to")]
 pub async fn sleep(duration: Duration) {
     tokio::time::sleep(duration).await;
 }
 
 /// Waits for `future` for at most `duration`; `None` when the time is up first.
-#[allow(clippy::disallowed_methods, reason = "this is the door the ban points to")]
 pub async fn timeout<F: Future>(duration: Duration, future: F) -> Option<F::Output> {
     tokio::time::timeout(duration, future).await.ok()
 }
