@@ -7,6 +7,7 @@ pub mod checksum;
 pub mod compression;
 pub mod ids;
 pub mod limits;
+pub mod mutant;
 
 pub use ids::{
     BrokerEpoch, BrokerId, LeaderEpoch, Offset, PartitionId, PartitionKey, ProducerEpoch,

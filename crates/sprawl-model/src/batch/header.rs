@@ -299,9 +299,20 @@ pub fn set_leader_epoch(batch: &mut [u8], leader_epoch: LeaderEpoch) {
 ///
 /// Panics where `batch` is shorter than a header: the caller has parsed it.
 pub fn set_log_append_time(batch: &mut [u8], timestamp_ms: i64) {
+    set_timestamp(batch, TimestampType::LogAppendTime, timestamp_ms);
+}
+
+/// Corrects the max timestamp of a batch with create time, and recomputes the CRC.
+///
+/// Panics where `batch` is shorter than a header: the caller has parsed it.
+pub fn set_create_time(batch: &mut [u8], max_timestamp_ms: i64) {
+    set_timestamp(batch, TimestampType::CreateTime, max_timestamp_ms);
+}
+
+fn set_timestamp(batch: &mut [u8], timestamp_type: TimestampType, timestamp_ms: i64) {
     let fixed = fixed_mut(batch);
     let attributes = Attributes(i16::from_be_bytes(field(fixed, ATTRIBUTES_AT)))
-        .with_timestamp_type(TimestampType::LogAppendTime);
+        .with_timestamp_type(timestamp_type);
     put(fixed, ATTRIBUTES_AT, attributes.0.to_be_bytes());
     put(fixed, MAX_TIMESTAMP_AT, timestamp_ms.to_be_bytes());
     write_crc(batch);
