@@ -1,0 +1,168 @@
+//! Can these bytes be handed to a decoder that trusts length fields?
+//!
+//! The `kafka-protocol` crate reserves an array's memory on the word of its length field: eight
+//! bytes can ask it for 150 GB, which aborts the process. Here every message of every version is
+//! walked over first, by a description of its layout ([`schema`]), and refused if any length goes
+//! beyond the bytes that are there, if a tagged field is not as long as it says, or if it has
+//! more elements than [`REQUEST_ELEMENTS_MAX`]. That bounds what a decoder can reserve: elements
+//! times the largest element, some 64 MiB for a request.
+//!
+//! Complete because: the descriptions are checked against the crate's own encoder and decoder for
+//! every message and version (`tests/schema.rs`), and an API without one does not compile.
+//! Complexity: one pass, no allocation. Bytes after the message are left alone, as in Kafka.
+
+pub(crate) mod layout;
+mod schema;
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use crate::api::ApiKey;
+use crate::wire::{ReadError, Reader, Style};
+use layout::{Field, Kind};
+
+/// The most array elements and tagged fields one request may hold. A cluster has some 200,000
+/// partitions at most, and no request names one twice.
+pub const REQUEST_ELEMENTS_MAX: usize = 1 << 18;
+
+/// The most array elements and tagged fields one response may hold: a `Metadata` answer lists
+/// each partition with its replicas.
+pub const RESPONSE_ELEMENTS_MAX: usize = 1 << 23;
+
+/// Which half of an exchange a message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Side {
+    /// From client to broker.
+    Request,
+    /// From broker to client.
+    Response,
+}
+
+static LAYOUTS: LazyLock<BTreeMap<(ApiKey, Side), Vec<Field>>> = LazyLock::new(|| {
+    let mut layouts = BTreeMap::new();
+    for key in ApiKey::ALL {
+        let pair = schema::of(*key);
+        layouts.insert((*key, Side::Request), layout::parse(pair.request));
+        layouts.insert((*key, Side::Response), layout::parse(pair.response));
+    }
+    layouts
+});
+
+/// Returns the layout of a message.
+pub(crate) fn layout_of(key: ApiKey, side: Side) -> &'static [Field] {
+    LAYOUTS.get(&(key, side)).map_or(&[], Vec::as_slice)
+}
+
+/// Checks that `bytes` start with a well-formed body and returns its size in bytes.
+///
+/// Errors: a length that lies, or too many elements. Text is not checked for UTF-8 here.
+pub fn check(key: ApiKey, side: Side, version: i16, bytes: &[u8]) -> Result<usize, ReadError> {
+    let limit = match side {
+        Side::Request => REQUEST_ELEMENTS_MAX,
+        Side::Response => RESPONSE_ELEMENTS_MAX,
+    };
+    let style = Style {
+        version,
+        flexible: key.is_flexible(version),
+    };
+    let mut scan = Scan {
+        reader: Reader::new(bytes),
+        style,
+        elements: limit,
+        limit,
+    };
+    scan.structure(layout_of(key, side))?;
+    Ok(scan.reader.position())
+}
+
+/// One pass over one message.
+struct Scan<'a> {
+    reader: Reader<'a>,
+    style: Style,
+    /// How many more elements are allowed.
+    elements: usize,
+    limit: usize,
+}
+
+impl Scan<'_> {
+    fn structure(&mut self, fields: &[Field]) -> Result<(), ReadError> {
+        let version = self.style.version;
+        for field in fields {
+            if field.tag.is_none() && field.versions.contains(version) {
+                self.value(&field.kind, field.is_nullable(version))?;
+            }
+        }
+        if self.style.flexible {
+            self.tagged_fields(fields)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn tagged_fields(&mut self, fields: &[Field]) -> Result<(), ReadError> {
+        let version = self.style.version;
+        let count = self.reader.varint()?;
+        self.admit(usize::try_from(count).unwrap_or(usize::MAX))?;
+        for _ in 0..count {
+            let tag = self.reader.varint()?;
+            let size = usize::try_from(self.reader.varint()?).map_err(|_| ReadError::Varint)?;
+            let start = self.reader.position();
+            let known = fields.iter().find(|field| field.tag == Some(tag));
+            match known.filter(|field| field.versions.contains(version)) {
+                Some(field) => self.value(&field.kind, field.is_nullable(version))?,
+                None => self.skip(size)?,
+            }
+            let content = self.reader.position().saturating_sub(start);
+            if content != size {
+                return Err(ReadError::TaggedFieldSize { tag, size, content });
+            }
+        }
+        Ok(())
+    }
+
+    fn value(&mut self, kind: &Kind, nullable: bool) -> Result<(), ReadError> {
+        match kind {
+            Kind::Bool => self.skip(1),
+            Kind::Fixed(size) => self.skip(*size),
+            Kind::String => {
+                let size = self.reader.string_length(self.style.flexible)?;
+                self.skip(size.unwrap_or(0))
+            }
+            Kind::Bytes => {
+                let size = self.reader.long_length(self.style.flexible)?;
+                self.skip(size.unwrap_or(0))
+            }
+            Kind::Array(element) => {
+                let count = self.reader.long_length(self.style.flexible)?.unwrap_or(0);
+                self.admit(count)?;
+                (0..count).try_for_each(|_| self.value(element, false))
+            }
+            Kind::Structure(fields) if nullable => match self.reader.u8()? {
+                1 => self.structure(fields),
+                0xff => Ok(()),
+                other => Err(ReadError::Length(i64::from(other))),
+            },
+            Kind::Structure(fields) => self.structure(fields),
+        }
+    }
+
+    /// Admits `count` more elements, each of which takes at least one byte.
+    fn admit(&mut self, count: usize) -> Result<(), ReadError> {
+        let left = self.reader.remaining();
+        if count > left {
+            return Err(ReadError::Short {
+                needed: count,
+                left,
+            });
+        }
+        let Some(elements) = self.elements.checked_sub(count) else {
+            return Err(ReadError::TooManyElements { limit: self.limit });
+        };
+        self.elements = elements;
+        Ok(())
+    }
+
+    fn skip(&mut self, size: usize) -> Result<(), ReadError> {
+        self.reader.take(size).map(drop)
+    }
+}
