@@ -2,4 +2,6 @@
 //!
 //! No async, no clock, no randomness, no I/O: time and fresh ids are arguments, effects are results.
 
+pub mod config;
+pub mod group;
 pub mod partition;

@@ -1,0 +1,37 @@
+//! Settings of topics and of the broker: which exist, what they mean, what they are right now.
+//!
+//! One table for topics, one for the broker; validation, `DescribeConfigs` and the documentation
+//! all read them. Names, types, defaults and ranges are Kafka's; names that start with `sprawl.` are
+//! ours. A Kafka name that means nothing here is refused with what to do instead, never ignored.
+//!
+//! Source: the settings of Apache Kafka 4.3.
+
+mod broker;
+mod broker_settings;
+mod broker_table;
+mod definition;
+mod documentation;
+mod error;
+mod refused;
+mod resolve;
+mod topic;
+mod topic_table;
+
+pub use broker::{BrokerScope, check_dynamic_broker, check_static_broker};
+pub use broker_settings::{
+    BrokerSettings, ConnectionSettings, DiskSettings, GroupLimits, HotSettings, JournalSettings,
+    ListenerAddress, OffsetsSettings, TopicDefaults,
+};
+pub use broker_table::{broker_definition, broker_definitions};
+pub use definition::{ConfigType, Definition, Importance, Rule, Update, Value};
+pub use documentation::documentation;
+pub use error::ConfigError;
+pub use resolve::{
+    ConfigEntry, ConfigLayers, ConfigMap, ConfigSource, ConfigSynonym, describe_broker,
+    describe_topic,
+};
+pub use topic::{CleanupPolicy, CompressionSetting, FlushSetting, MessageTime, TopicConfig};
+pub use topic_table::{topic_definition, topic_definitions};
+
+#[cfg(test)]
+mod tests;

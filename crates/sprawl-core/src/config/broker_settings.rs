@@ -1,0 +1,407 @@
+//! The broker's settings as values, validated once and passed down by part.
+
+use std::time::Duration;
+
+use sprawl_model::BrokerId;
+
+use super::broker::check_static_broker;
+use super::definition::Value;
+use super::error::ConfigError;
+use super::resolve::{ConfigLayers, ConfigMap, broker_value};
+use super::topic::TopicConfig;
+
+/// An address as `PLAINTEXT://host:port` gives it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenerAddress {
+    /// A name or an IP address, without brackets.
+    pub host: String,
+    /// 0 takes a free port.
+    pub port: u16,
+}
+
+/// What a topic gets unless its creator says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicDefaults {
+    /// `num.partitions`
+    pub partition_count: i32,
+    /// `default.replication.factor`
+    pub replication_factor: i16,
+    /// `auto.create.topics.enable`
+    pub auto_create: bool,
+    /// `delete.topic.enable`
+    pub delete_enabled: bool,
+}
+
+/// What a listener allows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConnectionSettings {
+    /// `max.connections`
+    pub count_max: usize,
+    /// `max.connections.per.ip`
+    pub count_per_ip_max: usize,
+    /// `connections.max.idle.ms`; `None` is for ever.
+    pub idle_max: Option<Duration>,
+    /// `socket.request.max.bytes`
+    pub request_bytes_max: usize,
+    /// `queued.max.request.bytes`; `None` follows the memory there is.
+    pub queued_bytes_max: Option<u64>,
+    /// `queued.max.requests`, for one connection.
+    pub queued_requests_max: usize,
+    /// `socket.listen.backlog.size`
+    pub listen_backlog: u32,
+    /// `socket.send.buffer.bytes`; `None` leaves it to the system.
+    pub send_buffer_bytes: Option<u32>,
+    /// `socket.receive.buffer.bytes`; `None` leaves it to the system.
+    pub receive_buffer_bytes: Option<u32>,
+    /// `fetch.max.bytes`
+    pub fetch_bytes_max: usize,
+    /// `max.incremental.fetch.session.cache.slots`
+    pub fetch_sessions_max: usize,
+    /// `max.request.partition.size.limit`
+    pub described_partitions_max: usize,
+}
+
+/// Limits of classic groups.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupLimits {
+    /// `group.min.session.timeout.ms`
+    pub session_timeout_ms_min: i32,
+    /// `group.max.session.timeout.ms`
+    pub session_timeout_ms_max: i32,
+    /// `group.initial.rebalance.delay.ms`
+    pub initial_rebalance_delay_ms: i32,
+    /// `group.max.size`
+    pub size_max: usize,
+}
+
+/// Committed offsets and their topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OffsetsSettings {
+    /// `offset.metadata.max.bytes`
+    pub metadata_size_max: usize,
+    /// `offsets.retention.minutes`
+    pub retention: Duration,
+    /// `offsets.retention.check.interval.ms`
+    pub retention_check_interval: Duration,
+    /// `offsets.commit.timeout.ms`
+    pub commit_timeout: Duration,
+    /// `offsets.topic.num.partitions`
+    pub topic_partition_count: i32,
+    /// `offsets.topic.replication.factor`: the most, where fewer brokers are there.
+    pub topic_replication_factor_max: i16,
+    /// `offsets.topic.segment.bytes`
+    pub topic_segment_bytes: u32,
+}
+
+/// The hot queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HotSettings {
+    /// `sprawl.hot.queue.bytes`; `None` follows the memory there is.
+    pub bytes_max: Option<u64>,
+}
+
+/// The journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JournalSettings {
+    /// `sprawl.journal.file.bytes`
+    pub file_bytes: u64,
+    /// `sprawl.journal.bytes.max`
+    pub bytes_max: u64,
+}
+
+/// What happens as the disk fills.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DiskSettings {
+    /// `sprawl.disk.throttle.percent`
+    pub throttle_percent: u8,
+    /// `sprawl.disk.full.percent`
+    pub full_percent: u8,
+    /// `sprawl.disk.ballast.bytes`
+    pub ballast_bytes: u64,
+}
+
+/// The validated settings of a broker, defaults filled in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BrokerSettings {
+    /// `node.id`
+    pub node_id: BrokerId,
+    /// `broker.rack`
+    pub rack: Option<String>,
+    /// `listeners`
+    pub listener: ListenerAddress,
+    /// `advertised.listeners`; `None` is where `listener` was bound.
+    pub advertised: Option<ListenerAddress>,
+    /// `sprawl.http.listener`
+    pub http_listener: String,
+    /// Defaults of new topics.
+    pub topics: TopicDefaults,
+    /// Limits of the listener.
+    pub connections: ConnectionSettings,
+    /// Limits of groups.
+    pub groups: GroupLimits,
+    /// Committed offsets.
+    pub offsets: OffsetsSettings,
+    /// The hot queue.
+    pub hot: HotSettings,
+    /// The journal.
+    pub journal: JournalSettings,
+    /// The disk.
+    pub disk: DiskSettings,
+    /// `log.retention.check.interval.ms`
+    pub retention_check_interval: Duration,
+    /// `producer.id.expiration.ms`
+    pub producer_id_expiration_ms: i64,
+    /// What topics get that set nothing of their own.
+    pub topic_config: TopicConfig,
+    /// The settings as they were given, for `DescribeConfigs`.
+    pub statics: ConfigMap,
+}
+
+impl BrokerSettings {
+    /// Validates the settings given at start and fills in the rest.
+    pub fn from_map(statics: &ConfigMap) -> Result<Self, ConfigError> {
+        check_static_broker(statics)?;
+        let none = ConfigMap::new();
+        Self::resolve(&ConfigLayers {
+            statics,
+            ..ConfigLayers::empty(&none)
+        })
+    }
+
+    /// Validates the settings in effect: those given at start and those set at run time over them.
+    pub fn resolve(layers: &ConfigLayers<'_>) -> Result<Self, ConfigError> {
+        let values = Values { layers };
+        let settings = Self {
+            node_id: BrokerId(values.int("node.id")?),
+            rack: values.text("broker.rack")?,
+            listener: values
+                .listener("listeners")?
+                .expect("listeners has a default"),
+            advertised: values.listener("advertised.listeners")?,
+            http_listener: values
+                .text("sprawl.http.listener")?
+                .expect("it has a default"),
+            topics: values.topics()?,
+            connections: values.connections()?,
+            groups: values.groups()?,
+            offsets: values.offsets()?,
+            hot: HotSettings {
+                bytes_max: values.natural("sprawl.hot.queue.bytes")?,
+            },
+            journal: JournalSettings {
+                file_bytes: values.unsigned("sprawl.journal.file.bytes")?,
+                bytes_max: values.unsigned("sprawl.journal.bytes.max")?,
+            },
+            disk: DiskSettings {
+                throttle_percent: values.unsigned("sprawl.disk.throttle.percent")?,
+                full_percent: values.unsigned("sprawl.disk.full.percent")?,
+                ballast_bytes: values.unsigned("sprawl.disk.ballast.bytes")?,
+            },
+            retention_check_interval: values.ms("log.retention.check.interval.ms")?,
+            producer_id_expiration_ms: values.integer("producer.id.expiration.ms")?,
+            topic_config: TopicConfig::resolve(&ConfigMap::new(), layers)?,
+            statics: layers.statics.clone(),
+        };
+        values.check_contradictions()?;
+        Ok(settings)
+    }
+}
+
+struct Values<'a> {
+    layers: &'a ConfigLayers<'a>,
+}
+
+impl Values<'_> {
+    fn topics(&self) -> Result<TopicDefaults, ConfigError> {
+        Ok(TopicDefaults {
+            partition_count: self.int("num.partitions")?,
+            replication_factor: i16::try_from(self.int("default.replication.factor")?)
+                .unwrap_or(i16::MAX),
+            auto_create: self.boolean("auto.create.topics.enable")?,
+            delete_enabled: self.boolean("delete.topic.enable")?,
+        })
+    }
+
+    fn connections(&self) -> Result<ConnectionSettings, ConfigError> {
+        Ok(ConnectionSettings {
+            count_max: self.unsigned("max.connections")?,
+            count_per_ip_max: self.unsigned("max.connections.per.ip")?,
+            idle_max: self
+                .natural("connections.max.idle.ms")?
+                .map(Duration::from_millis),
+            request_bytes_max: self.unsigned("socket.request.max.bytes")?,
+            queued_bytes_max: self
+                .natural("queued.max.request.bytes")?
+                .filter(|max| *max > 0),
+            queued_requests_max: self.unsigned("queued.max.requests")?,
+            listen_backlog: self.unsigned("socket.listen.backlog.size")?,
+            send_buffer_bytes: self.natural("socket.send.buffer.bytes")?,
+            receive_buffer_bytes: self.natural("socket.receive.buffer.bytes")?,
+            fetch_bytes_max: self.unsigned("fetch.max.bytes")?,
+            fetch_sessions_max: self.unsigned("max.incremental.fetch.session.cache.slots")?,
+            described_partitions_max: self.unsigned("max.request.partition.size.limit")?,
+        })
+    }
+
+    fn groups(&self) -> Result<GroupLimits, ConfigError> {
+        Ok(GroupLimits {
+            session_timeout_ms_min: self.int("group.min.session.timeout.ms")?,
+            session_timeout_ms_max: self.int("group.max.session.timeout.ms")?,
+            initial_rebalance_delay_ms: self.int("group.initial.rebalance.delay.ms")?,
+            size_max: self.unsigned("group.max.size")?,
+        })
+    }
+
+    fn offsets(&self) -> Result<OffsetsSettings, ConfigError> {
+        let minutes: u64 = self.unsigned("offsets.retention.minutes")?;
+        Ok(OffsetsSettings {
+            metadata_size_max: self.unsigned("offset.metadata.max.bytes")?,
+            retention: Duration::from_secs(minutes.saturating_mul(60)),
+            retention_check_interval: self.ms("offsets.retention.check.interval.ms")?,
+            commit_timeout: self.ms("offsets.commit.timeout.ms")?,
+            topic_partition_count: self.int("offsets.topic.num.partitions")?,
+            topic_replication_factor_max: self.unsigned("offsets.topic.replication.factor")?,
+            topic_segment_bytes: self.unsigned("offsets.topic.segment.bytes")?,
+        })
+    }
+
+    fn value(&self, name: &'static str) -> Result<Option<Value>, ConfigError> {
+        broker_value(name, self.layers)
+    }
+
+    fn integer(&self, name: &'static str) -> Result<i64, ConfigError> {
+        match self.value(name)? {
+            Some(Value::Integer(value)) => Ok(value),
+            _ => unreachable!("{name} is a number with a default"),
+        }
+    }
+
+    fn int(&self, name: &'static str) -> Result<i32, ConfigError> {
+        Ok(i32::try_from(self.integer(name)?).expect("the table bounds it to 32 bits"))
+    }
+
+    /// For settings whose rule admits no value outside `T`.
+    fn unsigned<T: TryFrom<i64>>(&self, name: &'static str) -> Result<T, ConfigError> {
+        let value = self.integer(name)?;
+        Ok(T::try_from(value).unwrap_or_else(|_| unreachable!("the table bounds {name}")))
+    }
+
+    /// For settings that say "none" with a negative number.
+    fn natural<T: TryFrom<i64>>(&self, name: &'static str) -> Result<Option<T>, ConfigError> {
+        Ok(T::try_from(self.integer(name)?).ok())
+    }
+
+    fn ms(&self, name: &'static str) -> Result<Duration, ConfigError> {
+        Ok(Duration::from_millis(self.unsigned(name)?))
+    }
+
+    fn boolean(&self, name: &'static str) -> Result<bool, ConfigError> {
+        match self.value(name)? {
+            Some(Value::Boolean(value)) => Ok(value),
+            _ => unreachable!("{name} is a boolean with a default"),
+        }
+    }
+
+    fn text(&self, name: &'static str) -> Result<Option<String>, ConfigError> {
+        match self.value(name)? {
+            None => Ok(None),
+            Some(Value::Text(value)) => Ok(Some(value)),
+            Some(_) => unreachable!("{name} is a string"),
+        }
+    }
+
+    fn listener(&self, name: &'static str) -> Result<Option<ListenerAddress>, ConfigError> {
+        let Some(Value::List(items)) = self.value(name)? else {
+            return Ok(None);
+        };
+        let parsed = match items.as_slice() {
+            [one] => parse_listener(one),
+            _ => None,
+        };
+        parsed.map(Some).ok_or_else(|| ConfigError::Invalid {
+            name: name.to_owned(),
+            value: items.join(","),
+            expected: "one address as PLAINTEXT://host:port".to_owned(),
+        })
+    }
+
+    /// Settings that are fine alone and not together.
+    fn check_contradictions(&self) -> Result<(), ConfigError> {
+        let lower = "the first at or below the second";
+        for (name, other) in [
+            (
+                "group.min.session.timeout.ms",
+                "group.max.session.timeout.ms",
+            ),
+            ("message.max.bytes", "socket.request.max.bytes"),
+            ("sprawl.disk.throttle.percent", "sprawl.disk.full.percent"),
+        ] {
+            self.expect_at_most(
+                (name, self.integer(name)?),
+                (other, self.integer(other)?),
+                lower,
+            )?;
+        }
+        let (queued, request) = ("queued.max.request.bytes", "socket.request.max.bytes");
+        let queued_bytes = self.integer(queued)?;
+        if queued_bytes > 0 {
+            let room = "room for the largest request";
+            self.expect_at_most(
+                (request, self.integer(request)?),
+                (queued, queued_bytes),
+                room,
+            )?;
+        }
+        // The journal is recycled file by file: one is written, one is synced, two wait for the
+        // segments to catch up.
+        let (file, all) = ("sprawl.journal.file.bytes", "sprawl.journal.bytes.max");
+        let four_files = self.integer(file)?.saturating_mul(4);
+        let room = "room for at least four journal files";
+        if four_files > self.integer(all)? {
+            let limits = (file, self.integer(file)?);
+            return Err(contradiction(limits, (all, self.integer(all)?), room));
+        }
+        Ok(())
+    }
+
+    fn expect_at_most(
+        &self,
+        lower: (&'static str, i64),
+        upper: (&'static str, i64),
+        expected: &'static str,
+    ) -> Result<(), ConfigError> {
+        if lower.1 <= upper.1 {
+            Ok(())
+        } else {
+            Err(contradiction(lower, upper, expected))
+        }
+    }
+}
+
+fn contradiction(
+    (name, value): (&'static str, i64),
+    (other, other_value): (&'static str, i64),
+    expected: &'static str,
+) -> ConfigError {
+    let (value, other_value) = (value.to_string(), other_value.to_string());
+    ConfigError::Contradiction {
+        name,
+        value,
+        other,
+        other_value,
+        expected,
+    }
+}
+
+fn parse_listener(text: &str) -> Option<ListenerAddress> {
+    let address = text.strip_prefix("PLAINTEXT://")?;
+    let (host, port) = address.rsplit_once(':')?;
+    let host = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+        .unwrap_or(host);
+    Some(ListenerAddress {
+        host: host.to_owned(),
+        port: port.parse().ok()?,
+    })
+}

@@ -1,0 +1,233 @@
+//! What one setting is: its type, default and range, and how its text becomes a value.
+
+use super::error::ConfigError;
+
+/// The type of a setting, as `DescribeConfigs` reports it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConfigType {
+    /// `true` or `false`.
+    Boolean,
+    /// Text.
+    String,
+    /// 32 bits.
+    Int,
+    /// 16 bits.
+    Short,
+    /// 64 bits.
+    Long,
+    /// A floating-point number.
+    Double,
+    /// Text separated by commas.
+    List,
+}
+
+impl ConfigType {
+    /// The number of the type on the wire (KIP-569).
+    pub fn wire_id(self) -> i8 {
+        match self {
+            Self::Boolean => 1,
+            Self::String => 2,
+            Self::Int => 3,
+            Self::Short => 4,
+            Self::Long => 5,
+            Self::Double => 6,
+            Self::List => 7,
+        }
+    }
+
+    /// The name of the type.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Boolean => "boolean",
+            Self::String => "string",
+            Self::Int => "int",
+            Self::Short => "short",
+            Self::Long => "long",
+            Self::Double => "double",
+            Self::List => "list",
+        }
+    }
+}
+
+/// How much a setting matters to most people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Importance {
+    /// Look at it before production.
+    High,
+    /// Look at it when tuning.
+    Medium,
+    /// Leave it alone.
+    Low,
+}
+
+/// When a broker setting may change. Topic settings always may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Update {
+    /// At start.
+    ReadOnly,
+    /// Any time, for all brokers or one.
+    ClusterWide,
+}
+
+/// Which values of its type a setting takes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Rule {
+    /// All.
+    Any,
+    /// Numbers from the first to the second, both included.
+    Between(i64, i64),
+    /// As `Between`, or the third number.
+    BetweenOr(i64, i64, i64),
+    /// Floating-point numbers from the first to the second, both included.
+    Fraction(f64, f64),
+    /// One of these words; each item of a list is one of them, and appears once.
+    OneOf(&'static [&'static str]),
+    /// `partition:broker` pairs, or `*` alone.
+    ThrottledReplicas,
+}
+
+/// One setting.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Definition {
+    /// Its name.
+    pub name: &'static str,
+    /// Its type.
+    pub config_type: ConfigType,
+    /// Its value unless set; `None` is "not set".
+    pub default: Option<&'static str>,
+    /// Which values it takes.
+    pub rule: Rule,
+    /// How much it matters.
+    pub importance: Importance,
+    /// When it may change.
+    pub update: Update,
+    /// For a topic setting: the broker settings that give its default, in order of precedence.
+    pub synonyms: &'static [&'static str],
+    /// What it means.
+    pub doc: &'static str,
+}
+
+/// A value of a setting.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// A boolean.
+    Boolean(bool),
+    /// An int, short or long.
+    Integer(i64),
+    /// A double.
+    Double(f64),
+    /// A string.
+    Text(String),
+    /// A list.
+    List(Vec<String>),
+}
+
+impl Value {
+    /// Returns the value as text, in the one form `DescribeConfigs` shows.
+    pub fn to_text(&self) -> String {
+        match self {
+            Self::Boolean(value) => value.to_string(),
+            Self::Integer(value) => value.to_string(),
+            Self::Double(value) => value.to_string(),
+            Self::Text(value) => value.clone(),
+            Self::List(items) => items.join(","),
+        }
+    }
+}
+
+impl Definition {
+    /// Parses and checks a value.
+    pub fn parse(&self, raw: &str) -> Result<Value, ConfigError> {
+        let trimmed = raw.trim();
+        let value = match self.config_type {
+            ConfigType::Boolean => parse_boolean(trimmed).map(Value::Boolean),
+            ConfigType::String => Some(Value::Text(trimmed.to_owned())),
+            ConfigType::Int => trimmed
+                .parse()
+                .ok()
+                .map(|value: i32| Value::Integer(value.into())),
+            ConfigType::Short => trimmed
+                .parse()
+                .ok()
+                .map(|value: i16| Value::Integer(value.into())),
+            ConfigType::Long => trimmed.parse().ok().map(Value::Integer),
+            ConfigType::Double => trimmed
+                .parse()
+                .ok()
+                .filter(|value: &f64| value.is_finite())
+                .map(Value::Double),
+            ConfigType::List => Some(Value::List(parse_list(trimmed))),
+        };
+        value
+            .filter(|value| self.rule.admits(value))
+            .ok_or_else(|| ConfigError::Invalid {
+                name: self.name.to_owned(),
+                value: raw.to_owned(),
+                expected: self.expected(),
+            })
+    }
+
+    /// Describes the values it takes, in words.
+    pub fn expected(&self) -> String {
+        let name = self.config_type.name();
+        match self.rule {
+            Rule::Any => format!("a {name}"),
+            Rule::Between(low, i64::MAX) => format!("a {name} of {low} or more"),
+            Rule::Between(low, high) => format!("a {name} from {low} to {high}"),
+            Rule::BetweenOr(low, high, or) => format!("a {name} from {low} to {high}, or {or}"),
+            Rule::Fraction(low, high) => format!("a {name} from {low} to {high}"),
+            Rule::OneOf(words) if self.config_type == ConfigType::List => {
+                format!("a list of different words out of {}", words.join(", "))
+            }
+            Rule::OneOf(words) => format!("one of {}", words.join(", ")),
+            Rule::ThrottledReplicas => "a list of partition:broker, or *".to_owned(),
+        }
+    }
+}
+
+impl Rule {
+    fn admits(self, value: &Value) -> bool {
+        match (self, value) {
+            (Self::Any, _) => true,
+            (Self::Between(low, high), Value::Integer(value)) => (low..=high).contains(value),
+            (Self::BetweenOr(low, high, or), Value::Integer(value)) => {
+                (low..=high).contains(value) || *value == or
+            }
+            (Self::Fraction(low, high), Value::Double(value)) => (low..=high).contains(value),
+            (Self::OneOf(words), Value::Text(value)) => words.contains(&value.as_str()),
+            (Self::OneOf(words), Value::List(items)) => {
+                items.iter().enumerate().all(|(at, item)| {
+                    words.contains(&item.as_str())
+                        && !items.iter().take(at).any(|seen| seen == item)
+                })
+            }
+            (Self::ThrottledReplicas, Value::List(items)) => {
+                items.iter().all(|item| item == "*") && items.len() <= 1
+                    || items.iter().all(|item| is_replica(item))
+            }
+            _ => false,
+        }
+    }
+}
+
+fn parse_boolean(text: &str) -> Option<bool> {
+    [true, false]
+        .into_iter()
+        .find(|value| text.eq_ignore_ascii_case(&value.to_string()))
+}
+
+fn parse_list(text: &str) -> Vec<String> {
+    if text.is_empty() {
+        return Vec::new();
+    }
+    text.split(',').map(|item| item.trim().to_owned()).collect()
+}
+
+fn is_replica(item: &str) -> bool {
+    item.split_once(':')
+        .is_some_and(|(partition, broker)| is_number(partition) && is_number(broker))
+}
+
+fn is_number(text: &str) -> bool {
+    text.parse::<i32>().is_ok_and(|number| number >= 0)
+}
