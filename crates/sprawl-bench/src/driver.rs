@@ -1,0 +1,211 @@
+//! The foreign load generators: librdkafka through `bench-driver`, and Kafka's own producer tool.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use serde::Deserialize;
+
+use sprawl_conformance::{kafka, setup};
+
+/// librdkafka settings of every load: its defaults but for the ones a report must name.
+pub(crate) const SETTINGS: &[&str] = &["linger.ms=5"];
+
+/// What one load measured, as `bench-driver` prints it.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Measured {
+    pub(crate) records: u64,
+    pub(crate) bytes: u64,
+    pub(crate) seconds: f64,
+    pub(crate) errors: u64,
+    pub(crate) driver_cpu_seconds: f64,
+    pub(crate) latency: Option<Latency>,
+}
+
+/// Percentiles in ms.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Latency {
+    pub(crate) p50_ms: f64,
+    pub(crate) p99_ms: f64,
+    pub(crate) p999_ms: f64,
+}
+
+/// The built `bench-driver`.
+#[derive(Debug)]
+pub(crate) struct Driver {
+    binary: PathBuf,
+}
+
+impl Driver {
+    /// Builds it, which compiles librdkafka the first time.
+    pub(crate) fn build() -> Result<Self> {
+        let root = setup::repository();
+        let target =
+            std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+        let status = Command::new("cargo")
+            .args(["build", "--quiet", "--release", "--locked"])
+            .arg("--manifest-path")
+            .arg(root.join("bench-driver/Cargo.toml"))
+            .arg("--target-dir")
+            .arg(&target)
+            .status()
+            .context("cannot start cargo")?;
+        ensure!(
+            status.success(),
+            "building bench-driver ended with {status}"
+        );
+        Ok(Self {
+            binary: target.join("release/bench-driver"),
+        })
+    }
+
+    /// Creates a topic and waits for its leaders.
+    pub(crate) fn create_topic(
+        &self,
+        bootstrap: &str,
+        name: &str,
+        partitions: u32,
+        config: Option<&str>,
+    ) -> Result<()> {
+        let partitions = partitions.to_string();
+        let mut arguments = vec!["topic", "--name", name, "--partitions", &partitions];
+        if let Some(config) = config {
+            arguments.extend(["--config", config]);
+        }
+        self.call(bootstrap, &[], &arguments).map(drop)
+    }
+
+    /// Runs one load and returns what it measured; a load with errors is an error.
+    pub(crate) fn load(&self, bootstrap: &str, arguments: &[&str]) -> Result<Measured> {
+        self.load_with(bootstrap, SETTINGS, arguments)
+    }
+
+    /// Runs one load under other client settings.
+    pub(crate) fn load_with(
+        &self,
+        bootstrap: &str,
+        settings: &[&str],
+        arguments: &[&str],
+    ) -> Result<Measured> {
+        let output = self.call(bootstrap, settings, arguments)?;
+        let line = output.lines().last().unwrap_or_default();
+        let measured: Measured = serde_json::from_str(line)
+            .with_context(|| format!("bench-driver {arguments:?} printed {output:?}"))?;
+        ensure!(
+            measured.errors == 0,
+            "{arguments:?}: {} errors",
+            measured.errors
+        );
+        Ok(measured)
+    }
+
+    fn call(&self, bootstrap: &str, settings: &[&str], arguments: &[&str]) -> Result<String> {
+        let mut command = Command::new(&self.binary);
+        command.args(["--bootstrap", bootstrap]);
+        for setting in settings {
+            command.args(["--set", setting]);
+        }
+        run(command.args(arguments))
+    }
+}
+
+/// Throughput and latency that Kafka's own `ProducerPerformance` reports.
+#[derive(Debug, PartialEq)]
+pub(crate) struct PerfTool {
+    pub(crate) records_per_second: f64,
+    pub(crate) mib_per_second: f64,
+    pub(crate) p50_ms: f64,
+    pub(crate) p99_ms: f64,
+    pub(crate) p999_ms: f64,
+}
+
+/// Runs Kafka's producer tool with 1 KiB records.
+pub(crate) fn perf_tool(bootstrap: &str, topic: &str, records: u64) -> Result<PerfTool> {
+    let classpath = setup::java_tools()?;
+    let mut command = Command::new("java");
+    command
+        .args(["-Xmx512m", "-cp", &classpath])
+        .arg(kafka::log_setting())
+        .arg("org.apache.kafka.tools.ProducerPerformance")
+        .args(["--topic", topic, "--num-records", &records.to_string()])
+        .args([
+            "--record-size",
+            "1024",
+            "--throughput",
+            "-1",
+            "--producer-props",
+        ])
+        .arg(format!("bootstrap.servers={bootstrap}"))
+        .args([
+            "acks=all",
+            "batch.size=262144",
+            "linger.ms=5",
+            "buffer.memory=134217728",
+        ]);
+    let output = run(&mut command)?;
+    let last = output.lines().rfind(|line| line.contains("99.9th"));
+    last.and_then(parse_perf_tool)
+        .with_context(|| format!("no result in {output:?}"))
+}
+
+/// Parses the closing line: every number stands before its unit.
+fn parse_perf_tool(line: &str) -> Option<PerfTool> {
+    let before = |unit: &str| {
+        let text = line.split_once(unit)?.0;
+        let start = text
+            .rfind(|c: char| !c.is_ascii_digit() && c != '.')
+            .map_or(0, |at| at + 1);
+        text.get(start..)?.parse().ok()
+    };
+    Some(PerfTool {
+        records_per_second: before(" records/sec")?,
+        mib_per_second: before(" MB/sec")?,
+        p50_ms: before(" ms 50th")?,
+        p99_ms: before(" ms 99th")?,
+        p999_ms: before(" ms 99.9th")?,
+    })
+}
+
+/// Bytes under a folder.
+pub(crate) fn folder_bytes(folder: &Path) -> Result<u64> {
+    let mut command = Command::new("du");
+    let output = run(command.args(["-s", "-B1"]).arg(folder))?;
+    let size = output.split_whitespace().next().unwrap_or_default();
+    size.parse()
+        .with_context(|| format!("du printed {output:?}"))
+}
+
+/// Runs a command; what it printed, or an error with everything it said.
+pub(crate) fn run(command: &mut Command) -> Result<String> {
+    let output = command
+        .output()
+        .with_context(|| format!("cannot start {command:?}"))?;
+    ensure!(
+        output.status.success(),
+        "{command:?} ended with {}:\n{}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_closing_line_of_kafkas_tool_is_read() {
+        let line = "1000000 records sent, 98765.4 records/sec (96.45 MB/sec), 12.34 ms avg latency, \
+                    345.00 ms max latency, 8 ms 50th, 40 ms 95th, 90 ms 99th, 130 ms 99.9th.";
+        let expected = PerfTool {
+            records_per_second: 98765.4,
+            mib_per_second: 96.45,
+            p50_ms: 8.0,
+            p99_ms: 90.0,
+            p999_ms: 130.0,
+        };
+        assert_eq!(parse_perf_tool(line), Some(expected));
+        assert_eq!(parse_perf_tool("nothing was sent"), None);
+    }
+}
