@@ -4,4 +4,5 @@
 
 pub mod config;
 pub mod group;
+pub mod metadata;
 pub mod partition;

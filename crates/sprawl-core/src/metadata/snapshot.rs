@@ -1,0 +1,87 @@
+//! The image as plain values that can be written down and read again.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use sprawl_model::BrokerId;
+
+use super::image::{BrokerRegistration, MetadataImage, Topic};
+use crate::config::ConfigMap;
+
+/// The version this build writes.
+pub const IMAGE_SNAPSHOT_VERSION: u32 = 1;
+
+/// Why a snapshot is not an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ImageSnapshotError {
+    /// Written by a later release.
+    #[error("expected metadata image version {IMAGE_SNAPSHOT_VERSION}, found {found}")]
+    UnknownVersion {
+        /// The version.
+        found: u32,
+    },
+}
+
+/// An image, written down.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageSnapshot {
+    version: u32,
+    applied_index: u64,
+    cluster_id: String,
+    features: BTreeMap<String, i16>,
+    brokers: Vec<BrokerRegistration>,
+    topics: Vec<Topic>,
+    broker_configs: Vec<(BrokerId, ConfigMap)>,
+    broker_default_configs: ConfigMap,
+    next_producer_id: i64,
+}
+
+impl MetadataImage {
+    /// Writes the image down; the same image gives the same snapshot.
+    pub fn to_snapshot(&self) -> ImageSnapshot {
+        let owned = |(id, configs): (&BrokerId, &ConfigMap)| (*id, configs.clone());
+        ImageSnapshot {
+            version: IMAGE_SNAPSHOT_VERSION,
+            applied_index: self.applied_index,
+            cluster_id: self.cluster_id.as_ref().to_owned(),
+            features: BTreeMap::clone(&self.features),
+            brokers: self
+                .brokers()
+                .map(|broker| BrokerRegistration::clone(broker))
+                .collect(),
+            topics: self.all_topics().map(|topic| Topic::clone(topic)).collect(),
+            broker_configs: self.broker_configs.iter().map(owned).collect(),
+            broker_default_configs: ConfigMap::clone(&self.broker_default_configs),
+            next_producer_id: self.next_producer_id,
+        }
+    }
+
+    /// Reads an image that was written down.
+    pub fn from_snapshot(snapshot: ImageSnapshot) -> Result<Self, ImageSnapshotError> {
+        if snapshot.version != IMAGE_SNAPSHOT_VERSION {
+            return Err(ImageSnapshotError::UnknownVersion {
+                found: snapshot.version,
+            });
+        }
+        let brokers = snapshot.brokers.into_iter();
+        let mut image = Self {
+            applied_index: snapshot.applied_index,
+            cluster_id: snapshot.cluster_id.into(),
+            features: Arc::new(snapshot.features),
+            brokers: Arc::new(
+                brokers
+                    .map(|broker| (broker.id, Arc::new(broker)))
+                    .collect(),
+            ),
+            broker_configs: Arc::new(snapshot.broker_configs.into_iter().collect()),
+            broker_default_configs: Arc::new(snapshot.broker_default_configs),
+            next_producer_id: snapshot.next_producer_id,
+            ..Self::default()
+        };
+        for topic in snapshot.topics {
+            image.put_topic(topic);
+        }
+        Ok(image)
+    }
+}
