@@ -1,0 +1,148 @@
+//! What happens when offsets are committed?
+//!
+//! Source: OffsetCommit 2 to 10; a commit without a generation makes a simple group, which has no
+//! protocol type and no record of its own.
+
+use sprawl_model::TopicPartition;
+
+use super::effect::Token;
+use super::error::GroupError;
+use super::membership::Group;
+use super::offsets::{CommittedOffset, OffsetChange, Offsets};
+use super::records::{Record, RecordKey, offset_commit_value};
+use super::request::{CommitOffset, MissingGroup, OffsetCommitRequest, Response};
+use super::shard::{AfterAppend, Context, Groups, Tombstone};
+use super::state::GroupState;
+use super::wire::fits;
+
+pub(super) fn on_offset_commit(
+    groups: &mut Groups,
+    cx: &mut Context<'_>,
+    token: Token,
+    request: OffsetCommitRequest,
+) {
+    match validate(groups, cx, &request) {
+        Ok(()) => commit(cx, token, request),
+        Err(error) => cx.reply(token, Response::OffsetCommit(Err(error))),
+    }
+}
+
+fn validate(
+    groups: &mut Groups,
+    cx: &mut Context<'_>,
+    request: &OffsetCommitRequest,
+) -> Result<(), GroupError> {
+    if !fits(&request.group_id) {
+        return Err(GroupError::UnknownServerError);
+    }
+    if request.generation < 0 {
+        let group_id = &request.group_id;
+        groups
+            .entry(group_id.clone())
+            .or_insert_with(|| Group::empty(group_id, Some(cx.now)));
+    }
+    let missing_group = match request.missing_group {
+        MissingGroup::GroupIdNotFound => GroupError::GroupIdNotFound,
+        MissingGroup::IllegalGeneration => GroupError::IllegalGeneration,
+    };
+    let group = groups.get(&request.group_id).ok_or(missing_group)?;
+    validate_member(group, request)?;
+    // A commit is a sign of life, except between join and sync, where Kafka refuses it.
+    if matches!(
+        group.state(),
+        GroupState::Stable | GroupState::PreparingRebalance
+    ) {
+        group.restart_session(cx, &request.member_id);
+    }
+    Ok(())
+}
+
+fn validate_member(group: &Group, request: &OffsetCommitRequest) -> Result<(), GroupError> {
+    let is_empty = group.state() == GroupState::Empty;
+    if request.generation < 0 && is_empty {
+        return Ok(());
+    }
+    let names_member = !request.member_id.is_empty() || request.group_instance_id.is_some();
+    if request.generation >= 0 || names_member {
+        group.validate_member(&request.member_id, request.group_instance_id.as_deref())?;
+        if request.generation != group.generation {
+            return Err(GroupError::IllegalGeneration);
+        }
+    } else if !is_empty {
+        return Err(GroupError::UnknownMemberId);
+    }
+    if group.state() == GroupState::CompletingRebalance {
+        return Err(GroupError::RebalanceInProgress);
+    }
+    Ok(())
+}
+
+fn commit(cx: &mut Context<'_>, token: Token, request: OffsetCommitRequest) {
+    let now_ms = cx.now.wall_ms;
+    let expire_timestamp_ms = request
+        .retention_ms
+        .map(|retention_ms| now_ms.saturating_add(retention_ms));
+    let (mut records, mut changes, mut results) = (Vec::new(), Vec::new(), Vec::new());
+    for commit in request.offsets {
+        if let Err(error) = validate_offset(cx, &commit) {
+            results.push(Err(error));
+            continue;
+        }
+        let committed = CommittedOffset {
+            offset: commit.offset,
+            leader_epoch: commit.leader_epoch,
+            metadata: commit.metadata,
+            commit_timestamp_ms: now_ms,
+            expire_timestamp_ms,
+        };
+        let key = RecordKey::offset_commit(&request.group_id, &commit.topic, commit.partition);
+        let value = Some(offset_commit_value(&committed));
+        records.push(Record {
+            key: key.encode(),
+            value,
+        });
+        changes.push(OffsetChange {
+            group_id: request.group_id.clone(),
+            topic: commit.topic,
+            partition: commit.partition,
+            committed: Some(committed),
+        });
+        results.push(Ok(()));
+    }
+    if !records.is_empty() {
+        cx.append(records, changes, AfterAppend::Nothing);
+    }
+    let too_large = Response::OffsetCommit(Err(GroupError::UnknownServerError));
+    cx.reply_when_durable(token, Response::OffsetCommit(Ok(results)), too_large);
+}
+
+fn validate_offset(cx: &Context<'_>, commit: &CommitOffset) -> Result<(), GroupError> {
+    let metadata_size = commit.metadata.encode_utf16().count();
+    if metadata_size > cx.settings.offset_metadata_size_max || !fits(&commit.metadata) {
+        return Err(GroupError::OffsetMetadataTooLarge);
+    }
+    if !fits(&commit.topic) {
+        return Err(GroupError::UnknownServerError);
+    }
+    Ok(())
+}
+
+/// Topics or partitions are gone: so are the offsets committed for them.
+pub(super) fn on_partitions_deleted(
+    offsets: &Offsets,
+    cx: &mut Context<'_>,
+    partitions: &[TopicPartition],
+) {
+    let mut tombstones = Vec::new();
+    for group_id in offsets.group_ids() {
+        let held = partitions.iter().filter(|deleted| {
+            offsets
+                .get(group_id, &deleted.topic, deleted.partition.0)
+                .is_some()
+        });
+        tombstones.extend(
+            held.map(|deleted| Tombstone::offset(group_id, &deleted.topic, deleted.partition.0)),
+        );
+    }
+    cx.append_tombstones(tombstones);
+}

@@ -1,0 +1,53 @@
+//! Why is a group request refused?
+
+use thiserror::Error;
+
+/// A refusal, named as Kafka names its error code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Error)]
+pub enum GroupError {
+    /// The group id is empty where one is needed.
+    #[error("expected a group id, found an empty one")]
+    InvalidGroupId,
+    /// The session timeout lies outside the broker's bounds.
+    #[error("session timeout is outside the bounds of the broker")]
+    InvalidSessionTimeout,
+    /// The member is not, or no longer, part of the group.
+    #[error("member id is not known to the group")]
+    UnknownMemberId,
+    /// The member must join again with the id it has just received (KIP-394).
+    #[error("join again with the member id of this response")]
+    MemberIdRequired,
+    /// Another member has taken over this group instance id (KIP-345).
+    #[error("group instance id is held by another member id")]
+    FencedInstanceId,
+    /// The request names another generation than the group's.
+    #[error("generation differs from the group's")]
+    IllegalGeneration,
+    /// The group is rebalancing; the member must join again.
+    #[error("group is rebalancing")]
+    RebalanceInProgress,
+    /// No protocol of the member is supported by every other member.
+    #[error("member's protocols do not fit the group's")]
+    InconsistentGroupProtocol,
+    /// The group has as many members as it may have.
+    #[error("group has reached its maximum size")]
+    GroupMaxSizeReached,
+    /// The group has members.
+    #[error("group is not empty")]
+    NonEmptyGroup,
+    /// There is no such group.
+    #[error("group does not exist")]
+    GroupIdNotFound,
+    /// The group's members subscribe to the topic whose offsets are to be deleted.
+    #[error("group is subscribed to the topic")]
+    GroupSubscribedToTopic,
+    /// The commit's metadata string is longer than the broker allows.
+    #[error("offset metadata is too large")]
+    OffsetMetadataTooLarge,
+    /// The record of the change does not fit the log, or the request contradicts itself.
+    #[error("request could not be carried out")]
+    UnknownServerError,
+    /// The coordinator has given up this partition.
+    #[error("this broker no longer coordinates the group")]
+    NotCoordinator,
+}

@@ -1,0 +1,79 @@
+//! Which committed offsets are too old to keep, and which groups go with them?
+//!
+//! Source: KIP-211. The clock of an offset starts when its group becomes empty; for a simple group,
+//! or for a topic a stable consumer group no longer subscribes to, at its commit.
+
+use super::effect::TimerId;
+use super::membership::Group;
+use super::offsets::{CommittedOffset, Offsets};
+use super::remove::delete_group;
+use super::shard::{Context, Groups, Tombstone};
+use super::state::GroupState;
+
+pub(super) fn on_offset_expiry(groups: &mut Groups, offsets: &Offsets, cx: &mut Context<'_>) {
+    let mut tombstones = Vec::new();
+    let mut expired_groups = Vec::new();
+    for (group_id, group) in groups.iter() {
+        let in_flight = cx.appends.partitions_in_flight(group_id);
+        let mut is_held = !in_flight.is_empty();
+        for entry in offsets.of_group(group_id) {
+            let key = (entry.topic.to_owned(), entry.partition);
+            let expired = !in_flight.contains(&key)
+                && !group.is_subscribed_to(entry.topic)
+                && is_expired(group, cx, entry.committed);
+            if expired {
+                tombstones.push(Tombstone::offset(group_id, entry.topic, entry.partition));
+            } else {
+                is_held = true;
+            }
+        }
+        if !is_held && group.state() == GroupState::Empty {
+            expired_groups.push(group_id.clone());
+        }
+    }
+    let mut group_tombstones = Vec::new();
+    for group_id in &expired_groups {
+        delete_group(groups, offsets, cx, (group_id, &mut group_tombstones));
+    }
+    // The offsets of these groups have their tombstones already.
+    group_tombstones.retain(Tombstone::is_group);
+    tombstones.append(&mut group_tombstones);
+    cx.append_tombstones(tombstones);
+    cx.set_timer(
+        TimerId::OffsetExpiry,
+        cx.settings.offsets_retention_check_interval_ms,
+    );
+}
+
+fn is_expired(group: &Group, cx: &Context<'_>, committed: &CommittedOffset) -> bool {
+    let Some(since_ms) = retained_since_ms(group, committed) else {
+        return false;
+    };
+    match committed.expire_timestamp_ms {
+        Some(expire_timestamp_ms) => cx.now.wall_ms >= expire_timestamp_ms,
+        None => cx.now.wall_ms.saturating_sub(since_ms) >= cx.settings.offsets_retention_ms,
+    }
+}
+
+/// When the retention of an offset began; `None` while its group may still need it.
+fn retained_since_ms(group: &Group, committed: &CommittedOffset) -> Option<i64> {
+    if group.protocol_type.is_none() {
+        return Some(committed.commit_timestamp_ms);
+    }
+    match group.state() {
+        GroupState::Empty => Some(
+            group
+                .state_timestamp_ms
+                .unwrap_or(committed.commit_timestamp_ms),
+        ),
+        GroupState::Stable
+            if group.uses_consumer_protocol() && group.subscribed_topics.is_some() =>
+        {
+            Some(committed.commit_timestamp_ms)
+        }
+        GroupState::Stable
+        | GroupState::PreparingRebalance
+        | GroupState::CompletingRebalance
+        | GroupState::Dead => None,
+    }
+}

@@ -1,0 +1,134 @@
+//! What happens when groups, or some of their offsets, are deleted?
+//!
+//! Source: DeleteGroups 0 to 2 (KIP-229), OffsetDelete 0 (KIP-496).
+
+use super::effect::Token;
+use super::error::GroupError;
+use super::membership::Group;
+use super::offsets::{Offsets, Partitions};
+use super::request::{OffsetDeleteRequest, Response};
+use super::shard::{Context, Groups, Tombstone};
+use super::state::GroupState;
+
+pub(super) fn on_delete_groups(
+    groups: &mut Groups,
+    offsets: &Offsets,
+    cx: &mut Context<'_>,
+    token: Token,
+    group_ids: Vec<String>,
+) {
+    let (mut tombstones, mut results, mut refused) = (Vec::new(), Vec::new(), Vec::new());
+    for group_id in group_ids {
+        let outcome = groups
+            .get(&group_id)
+            .ok_or(GroupError::GroupIdNotFound)
+            .and_then(|group| refuse_unless_empty(group.state()));
+        refused.push((
+            group_id.clone(),
+            outcome.and(Err(GroupError::UnknownServerError)),
+        ));
+        if outcome.is_ok() {
+            delete_group(groups, offsets, cx, (&group_id, &mut tombstones));
+        }
+        results.push((group_id, outcome));
+    }
+    cx.append_tombstones(tombstones);
+    let too_large = Response::DeleteGroups(refused);
+    cx.reply_when_durable(token, Response::DeleteGroups(results), too_large);
+}
+
+fn refuse_unless_empty(state: GroupState) -> Result<(), GroupError> {
+    match state {
+        GroupState::Empty => Ok(()),
+        GroupState::Dead => Err(GroupError::GroupIdNotFound),
+        GroupState::Stable | GroupState::PreparingRebalance | GroupState::CompletingRebalance => {
+            Err(GroupError::NonEmptyGroup)
+        }
+    }
+}
+
+/// Forgets a group at once and adds the tombstones that make it so in the log. Offsets go when
+/// these are durable; commits that are still in flight stand before them in the log.
+pub(super) fn delete_group(
+    groups: &mut Groups,
+    offsets: &Offsets,
+    cx: &mut Context<'_>,
+    (group_id, tombstones): (&str, &mut Vec<Tombstone>),
+) {
+    let mut partitions = cx.appends.partitions_in_flight(group_id);
+    let held = offsets.of_group(group_id);
+    partitions.extend(held.map(|entry| (entry.topic.to_owned(), entry.partition)));
+    let each = partitions.iter();
+    tombstones
+        .extend(each.map(|(topic, partition)| Tombstone::offset(group_id, topic, *partition)));
+    tombstones.push(Tombstone::group(group_id));
+    if let Some(group) = groups.remove(group_id) {
+        for member_id in &group.pending_join {
+            cx.cancel_timer(group.heartbeat_timer(member_id));
+        }
+    }
+}
+
+pub(super) fn on_offset_delete(
+    groups: &Groups,
+    offsets: &Offsets,
+    cx: &mut Context<'_>,
+    token: Token,
+    request: &OffsetDeleteRequest,
+) {
+    match validate_offset_delete(groups, request) {
+        Ok(group) => offset_delete(group, offsets, cx, token, request),
+        Err(error) => cx.reply(token, Response::OffsetDelete(Err(error))),
+    }
+}
+
+fn validate_offset_delete<'a>(
+    groups: &'a Groups,
+    request: &OffsetDeleteRequest,
+) -> Result<&'a Group, GroupError> {
+    if request.group_id.is_empty() {
+        return Err(GroupError::InvalidGroupId);
+    }
+    let group = groups
+        .get(&request.group_id)
+        .ok_or(GroupError::GroupIdNotFound)?;
+    match group.state() {
+        // Only consumers tell the coordinator which topics they use.
+        GroupState::Stable | GroupState::PreparingRebalance | GroupState::CompletingRebalance
+            if !group.uses_consumer_protocol() =>
+        {
+            Err(GroupError::NonEmptyGroup)
+        }
+        GroupState::Stable
+        | GroupState::PreparingRebalance
+        | GroupState::CompletingRebalance
+        | GroupState::Empty => Ok(group),
+        GroupState::Dead => Err(GroupError::GroupIdNotFound),
+    }
+}
+
+fn offset_delete(
+    group: &Group,
+    offsets: &Offsets,
+    cx: &mut Context<'_>,
+    token: Token,
+    request: &OffsetDeleteRequest,
+) {
+    let in_flight = cx.appends.partitions_in_flight(&group.group_id);
+    let (mut tombstones, mut results, mut written) = (Vec::new(), Vec::new(), Partitions::new());
+    for (topic, partition) in &request.partitions {
+        if group.is_subscribed_to(topic) {
+            results.push(Err(GroupError::GroupSubscribedToTopic));
+            continue;
+        }
+        results.push(Ok(()));
+        let key = (topic.clone(), *partition);
+        let is_held = offsets.get(&group.group_id, topic, *partition).is_some();
+        if (is_held || in_flight.contains(&key)) && written.insert(key) {
+            tombstones.push(Tombstone::offset(&group.group_id, topic, *partition));
+        }
+    }
+    cx.append_tombstones(tombstones);
+    let too_large = Response::OffsetDelete(Err(GroupError::UnknownServerError));
+    cx.reply_when_durable(token, Response::OffsetDelete(Ok(results)), too_large);
+}

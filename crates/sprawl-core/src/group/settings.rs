@@ -1,0 +1,39 @@
+//! Which limits and delays govern every group of a broker?
+//!
+//! Source: Kafka's broker settings of the same meaning; the defaults are Kafka's.
+
+/// Limits and delays of the group coordinator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupSettings {
+    /// `group.min.session.timeout.ms`.
+    pub session_timeout_ms_min: i32,
+    /// `group.max.session.timeout.ms`.
+    pub session_timeout_ms_max: i32,
+    /// `group.initial.rebalance.delay.ms`: how long an empty group waits for more members.
+    pub initial_rebalance_delay_ms: u64,
+    /// `group.max.size`: members of one group.
+    pub size_max: usize,
+    /// How long a join of a member that has no id yet may stay parked. Not a setting in Kafka either.
+    pub new_member_join_timeout_ms: u64,
+    /// `offset.metadata.max.bytes`, counted in UTF-16 units as Kafka does.
+    pub offset_metadata_size_max: usize,
+    /// `offsets.retention.minutes`, in milliseconds.
+    pub offsets_retention_ms: i64,
+    /// `offsets.retention.check.interval.ms`.
+    pub offsets_retention_check_interval_ms: u64,
+}
+
+impl Default for GroupSettings {
+    fn default() -> Self {
+        Self {
+            session_timeout_ms_min: 6_000,
+            session_timeout_ms_max: 1_800_000,
+            initial_rebalance_delay_ms: 3_000,
+            size_max: i32::MAX as usize,
+            new_member_join_timeout_ms: 5 * 60 * 1_000,
+            offset_metadata_size_max: 4_096,
+            offsets_retention_ms: 7 * 24 * 60 * 60 * 1_000,
+            offsets_retention_check_interval_ms: 600_000,
+        }
+    }
+}

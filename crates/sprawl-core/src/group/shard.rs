@@ -1,0 +1,485 @@
+//! How do inputs reach the groups of one `__consumer_offsets` partition?
+//!
+//! The shard owns the groups, the committed offsets and the appends in flight. The rules are in the
+//! files beside this one, one per request.
+
+use std::collections::BTreeMap;
+
+use sprawl_model::Offset;
+
+use super::commit::{on_offset_commit, on_partitions_deleted};
+use super::effect::{AppendId, AppendOutcome, Effect, Input, Now, TimerId, Token};
+use super::error::GroupError;
+use super::expiry::on_offset_expiry;
+use super::heartbeat::{on_heartbeat, on_session_timeout};
+use super::join::on_join;
+use super::leave::on_leave;
+use super::membership::Group;
+use super::offsets::{OffsetChange, Offsets, Partitions};
+use super::records::{
+    GroupValue, Record, RecordError, RecordKey, decode_offset_commit, group_record,
+};
+use super::remove::{on_delete_groups, on_offset_delete};
+use super::request::Response;
+use super::settings::GroupSettings;
+use super::state::GroupState;
+use super::static_member::{StaticReturn, on_static_return_appended};
+use super::sync::{AssignmentStored, on_assignment_appended, on_sync};
+
+/// Every group of one partition of `__consumer_offsets`.
+#[derive(Debug)]
+pub struct GroupShard {
+    pub(super) settings: GroupSettings,
+    pub(super) groups: Groups,
+    pub(super) offsets: Offsets,
+    appends: Appends,
+}
+
+pub(super) type Groups = BTreeMap<String, Group>;
+
+/// What a replayed record was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replayed {
+    /// State was changed.
+    Applied,
+    /// The record belongs to a protocol this code does not know; it was passed over.
+    UnknownKey {
+        /// The version of its key.
+        version: i16,
+    },
+}
+
+/// What happens to a group once its append has ended.
+#[derive(Debug)]
+pub(super) enum AfterAppend {
+    /// Nothing beyond offsets and replies.
+    Nothing,
+    /// The leader's assignment is handed out.
+    Assignment(AssignmentStored),
+    /// A static member that came back under a new id is answered.
+    StaticReturn(Box<StaticReturn>),
+}
+
+#[derive(Debug)]
+struct InFlight {
+    changes: Vec<OffsetChange>,
+    after: AfterAppend,
+    replies: Vec<ParkedReply>,
+}
+
+/// A reply that waits for an append.
+#[derive(Debug)]
+struct ParkedReply {
+    token: Token,
+    durable: Response,
+    too_large: Response,
+}
+
+/// Appends that have not ended. They end in order, as a log becomes durable in order.
+#[derive(Debug, Default)]
+pub(super) struct Appends {
+    next: u64,
+    in_flight: BTreeMap<AppendId, InFlight>,
+}
+
+impl Appends {
+    /// Partitions of a group whose commits are written but not yet durable.
+    pub(super) fn partitions_in_flight(&self, group_id: &str) -> Partitions {
+        let changes = self.in_flight.values().flat_map(|append| &append.changes);
+        changes
+            .filter(|change| change.group_id == group_id && change.committed.is_some())
+            .map(|change| (change.topic.clone(), change.partition))
+            .collect()
+    }
+}
+
+/// What a rule may use besides the group at hand.
+pub(super) struct Context<'a> {
+    pub(super) now: Now,
+    pub(super) settings: &'a GroupSettings,
+    pub(super) appends: &'a mut Appends,
+    effects: &'a mut Vec<Effect>,
+    appended: Option<AppendId>,
+}
+
+impl Context<'_> {
+    pub(super) fn reply(&mut self, token: Token, response: Response) {
+        self.effects.push(Effect::Reply(token, response));
+    }
+
+    /// Replies once everything appended so far in this step is durable; at once if that is nothing.
+    pub(super) fn reply_when_durable(
+        &mut self,
+        token: Token,
+        durable: Response,
+        too_large: Response,
+    ) {
+        let in_flight = self
+            .appended
+            .and_then(|id| self.appends.in_flight.get_mut(&id));
+        match in_flight {
+            Some(append) => append.replies.push(ParkedReply {
+                token,
+                durable,
+                too_large,
+            }),
+            None => self.reply(token, durable),
+        }
+    }
+
+    /// Whether this step has appended anything yet.
+    pub(super) fn has_appended(&self) -> bool {
+        self.appended.is_some()
+    }
+
+    pub(super) fn append(
+        &mut self,
+        records: Vec<Record>,
+        changes: Vec<OffsetChange>,
+        after: AfterAppend,
+    ) {
+        assert!(!records.is_empty(), "an append has records");
+        let append = AppendId(self.appends.next);
+        self.appends.next += 1;
+        let in_flight = InFlight {
+            changes,
+            after,
+            replies: Vec::new(),
+        };
+        self.appends.in_flight.insert(append, in_flight);
+        self.appended = Some(append);
+        self.effects.push(Effect::Append { append, records });
+    }
+
+    /// Appends tombstones in batches of bounded size.
+    pub(super) fn append_tombstones(&mut self, tombstones: Vec<Tombstone>) {
+        for batch in tombstones.chunks(TOMBSTONES_PER_APPEND_MAX) {
+            let records = batch
+                .iter()
+                .map(|tombstone| tombstone.key.tombstone())
+                .collect();
+            let changes = batch.iter().filter_map(Tombstone::change).collect();
+            self.append(records, changes, AfterAppend::Nothing);
+        }
+    }
+
+    pub(super) fn set_timer(&mut self, timer: TimerId, delay_ms: u64) {
+        let deadline_ms = self.now.monotonic_ms.saturating_add(delay_ms);
+        self.effects.push(Effect::SetTimer { timer, deadline_ms });
+    }
+
+    pub(super) fn cancel_timer(&mut self, timer: TimerId) {
+        self.effects.push(Effect::CancelTimer(timer));
+    }
+}
+
+/// How many tombstones go into one append. A tombstone is at most about 64 KiB, and usually 60
+/// bytes, so that a batch stays far below `max.message.bytes` in practice.
+const TOMBSTONES_PER_APPEND_MAX: usize = 1_000;
+
+/// A record that deletes.
+pub(super) struct Tombstone {
+    pub(super) key: RecordKey,
+}
+
+impl Tombstone {
+    pub(super) fn offset(group_id: &str, topic: &str, partition: i32) -> Self {
+        Self {
+            key: RecordKey::offset_commit(group_id, topic, partition),
+        }
+    }
+
+    pub(super) fn group(group_id: &str) -> Self {
+        Self {
+            key: super::records::group_key(group_id),
+        }
+    }
+
+    pub(super) fn is_group(&self) -> bool {
+        matches!(self.key, RecordKey::Group { .. })
+    }
+
+    fn change(&self) -> Option<OffsetChange> {
+        match &self.key {
+            RecordKey::OffsetCommit {
+                group_id,
+                topic,
+                partition,
+            } => Some(OffsetChange {
+                group_id: group_id.clone(),
+                topic: topic.clone(),
+                partition: *partition,
+                committed: None,
+            }),
+            RecordKey::Group { .. } | RecordKey::Unknown { .. } => None,
+        }
+    }
+}
+
+impl GroupShard {
+    /// A shard without groups; [`Self::replay`] fills it.
+    pub fn new(settings: GroupSettings) -> Self {
+        Self {
+            settings,
+            groups: BTreeMap::new(),
+            offsets: Offsets::default(),
+            appends: Appends::default(),
+        }
+    }
+
+    /// Takes over one record of the log. Records are given in log order, before [`Input::Loaded`].
+    pub fn replay(&mut self, record: &Record) -> Result<Replayed, RecordError> {
+        match RecordKey::decode(&record.key)? {
+            RecordKey::OffsetCommit {
+                group_id,
+                topic,
+                partition,
+            } => {
+                let committed = record
+                    .value
+                    .as_deref()
+                    .map(decode_offset_commit)
+                    .transpose()?;
+                let change = OffsetChange {
+                    group_id,
+                    topic,
+                    partition,
+                    committed,
+                };
+                if change.committed.is_some() {
+                    // Groups that only hold offsets have no record of their own.
+                    let group_id = change.group_id.as_str();
+                    let simple = || Group::empty(group_id, None);
+                    self.groups
+                        .entry(group_id.to_owned())
+                        .or_insert_with(simple);
+                }
+                self.offsets.apply(change);
+            }
+            RecordKey::Group { group_id } => match &record.value {
+                Some(value) => {
+                    let group = Group::loaded(&group_id, GroupValue::decode(value)?);
+                    self.groups.insert(group_id, group);
+                }
+                None => {
+                    self.groups.remove(&group_id);
+                }
+            },
+            RecordKey::Unknown { version } => return Ok(Replayed::UnknownKey { version }),
+        }
+        Ok(Replayed::Applied)
+    }
+
+    /// Takes one input and says what is to be done, in order.
+    pub fn step(&mut self, now: Now, input: Input) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        let Self {
+            settings,
+            groups,
+            offsets,
+            appends,
+        } = self;
+        let cx = &mut Context {
+            now,
+            settings,
+            appends,
+            effects: &mut effects,
+            appended: None,
+        };
+        match input {
+            Input::Loaded => on_loaded(groups, offsets, cx),
+            Input::Unload => on_unload(groups, cx),
+            Input::Join(token, request) => on_join(groups, cx, token, request),
+            Input::Sync(token, request) => on_sync(groups, cx, token, request),
+            Input::Heartbeat(token, request) => on_heartbeat(groups, cx, token, &request),
+            Input::Leave(token, request) => on_leave(groups, cx, token, request),
+            Input::OffsetCommit(token, request) => on_offset_commit(groups, cx, token, request),
+            Input::OffsetDelete(token, request) => {
+                on_offset_delete(groups, offsets, cx, token, &request);
+            }
+            Input::DeleteGroups(token, group_ids) => {
+                on_delete_groups(groups, offsets, cx, token, group_ids);
+            }
+            Input::PartitionsDeleted(partitions) => on_partitions_deleted(offsets, cx, &partitions),
+            Input::Timer(timer) => on_timer(groups, offsets, cx, timer),
+            Input::Appended(append, outcome) => on_appended(groups, offsets, cx, append, outcome),
+        }
+        effects
+    }
+
+    /// How many groups are in each state.
+    pub fn count_by_state(&self) -> BTreeMap<GroupState, usize> {
+        let mut counts: BTreeMap<_, _> = GroupState::ALL.map(|state| (state, 0)).into();
+        for group in self.groups.values() {
+            *counts.entry(group.state()).or_default() += 1;
+        }
+        counts
+    }
+
+    /// How many partitions have a committed offset.
+    pub fn offset_count(&self) -> usize {
+        self.offsets.count()
+    }
+
+    /// Whether appends are still under way.
+    pub fn has_appends_in_flight(&self) -> bool {
+        !self.appends.in_flight.is_empty()
+    }
+}
+
+fn on_loaded(groups: &mut Groups, offsets: &Offsets, cx: &mut Context<'_>) {
+    // A log cut short of a group's last records can hold offsets whose group is gone.
+    for group_id in offsets.group_ids() {
+        groups
+            .entry(group_id.clone())
+            .or_insert_with(|| Group::empty(group_id, None));
+    }
+    for group in groups.values_mut() {
+        let member_ids: Vec<String> = group.members.keys().cloned().collect();
+        for member_id in &member_ids {
+            group.restart_session(cx, member_id);
+        }
+        if group.members.len() > cx.settings.size_max {
+            // The limit was lowered: let the members commit and join again, up to the limit.
+            group.prepare_rebalance(cx);
+        }
+    }
+    cx.set_timer(
+        TimerId::OffsetExpiry,
+        cx.settings.offsets_retention_check_interval_ms,
+    );
+}
+
+fn on_unload(groups: &mut Groups, cx: &mut Context<'_>) {
+    for append in std::mem::take(&mut cx.appends.in_flight).into_values() {
+        for reply in append.replies {
+            let refusal = refused(reply.too_large, GroupError::NotCoordinator);
+            cx.reply(reply.token, refusal);
+        }
+    }
+    for group in groups.values_mut() {
+        group.refuse_parked(cx, GroupError::NotCoordinator);
+        group.transition(cx.now, GroupState::Dead);
+    }
+    groups.clear();
+}
+
+/// Turns a reply into a refusal of the same request.
+fn refused(response: Response, error: GroupError) -> Response {
+    match response {
+        Response::Join(_) => Response::join_refused(error, ""),
+        Response::Sync(_) => Response::Sync(Err(error)),
+        Response::Heartbeat(_) => Response::Heartbeat(Err(error)),
+        Response::Leave(_) => Response::Leave(Err(error)),
+        Response::OffsetCommit(_) => Response::OffsetCommit(Err(error)),
+        Response::OffsetDelete(_) => Response::OffsetDelete(Err(error)),
+        Response::DeleteGroups(results) => Response::DeleteGroups(
+            results
+                .into_iter()
+                .map(|(group_id, _)| (group_id, Err(error)))
+                .collect(),
+        ),
+    }
+}
+
+fn on_timer(groups: &mut Groups, offsets: &Offsets, cx: &mut Context<'_>, timer: TimerId) {
+    match timer {
+        TimerId::Heartbeat {
+            group_id,
+            member_id,
+        } => {
+            if let Some(group) = groups.get_mut(&group_id) {
+                on_session_timeout(group, cx, &member_id);
+            }
+        }
+        TimerId::Join { group_id } => {
+            if let Some(group) = groups.get_mut(&group_id) {
+                group.on_join_timeout(cx);
+            }
+        }
+        TimerId::Sync { group_id } => {
+            if let Some(group) = groups.get_mut(&group_id) {
+                group.on_sync_timeout(cx);
+            }
+        }
+        TimerId::OffsetExpiry => on_offset_expiry(groups, offsets, cx),
+    }
+}
+
+fn on_appended(
+    groups: &mut Groups,
+    offsets: &mut Offsets,
+    cx: &mut Context<'_>,
+    append: AppendId,
+    outcome: AppendOutcome,
+) {
+    match outcome {
+        AppendOutcome::Durable(Offset(_)) => {
+            // Reports may overtake each other; durability does not: what stands earlier in the log
+            // is durable as well.
+            let later = cx.appends.in_flight.split_off(&AppendId(append.0 + 1));
+            let durable = std::mem::replace(&mut cx.appends.in_flight, later);
+            for in_flight in durable.into_values() {
+                on_durable(groups, offsets, cx, in_flight);
+            }
+        }
+        AppendOutcome::TooLarge => {
+            let Some(in_flight) = cx.appends.in_flight.remove(&append) else {
+                return;
+            };
+            for reply in in_flight.replies {
+                cx.reply(reply.token, reply.too_large);
+            }
+            after_append(groups, cx, in_flight.after, Stored::No);
+        }
+    }
+}
+
+fn on_durable(
+    groups: &mut Groups,
+    offsets: &mut Offsets,
+    cx: &mut Context<'_>,
+    in_flight: InFlight,
+) {
+    for change in in_flight.changes {
+        // A commit whose group has been deleted meanwhile is followed by its tombstone.
+        offsets.apply(change);
+    }
+    for reply in in_flight.replies {
+        cx.reply(reply.token, reply.durable);
+    }
+    after_append(groups, cx, in_flight.after, Stored::Yes);
+}
+
+/// Whether the records of an append are in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stored {
+    Yes,
+    No,
+}
+
+fn after_append(groups: &mut Groups, cx: &mut Context<'_>, after: AfterAppend, stored: Stored) {
+    match after {
+        AfterAppend::Nothing => {}
+        AfterAppend::Assignment(assignment) => {
+            if let Some(group) = groups.get_mut(&assignment.group_id) {
+                on_assignment_appended(group, cx, assignment, stored);
+            }
+        }
+        AfterAppend::StaticReturn(static_return) => {
+            if let Some(group) = groups.get_mut(&static_return.group_id) {
+                on_static_return_appended(group, cx, *static_return, stored);
+            }
+        }
+    }
+}
+
+/// Appends the record that makes an empty group known, without members or protocol.
+pub(super) fn append_new_group(group: &Group, cx: &mut Context<'_>) {
+    let empty = Group::empty(&group.group_id, Some(cx.now));
+    cx.append(
+        vec![group_record(&empty, &BTreeMap::new())],
+        Vec::new(),
+        AfterAppend::Nothing,
+    );
+}
