@@ -17,10 +17,13 @@ pub(crate) trait Body: Sized {
     fn write(&self, out: &mut BytesMut, style: Style) -> Result<(), String>;
 }
 
-/// Messages of the `kafka-protocol` crate, with the version on the wire where later versions
-/// changed meaning only.
+/// Messages of the `kafka-protocol` crate.
+///
+/// `newest`: the version on the wire where later versions changed meaning only. `before` a
+/// version, a handler's answer is first cut to what old clients have fields for, since the crate
+/// refuses to write a message with a field its version lacks; Kafka leaves these fields out too.
 macro_rules! crate_bodies {
-    ($($name:ident $(newest $newest:literal)?,)*) => {$(
+    ($($name:ident $(newest $newest:literal)? $(before $first:literal $cut:ident)?,)*) => {$(
         impl Body for $name {
             fn read(bytes: &mut Bytes, style: Style) -> Result<Self, String> {
                 let version = style.version$(.min($newest))?;
@@ -28,6 +31,11 @@ macro_rules! crate_bodies {
             }
             fn write(&self, out: &mut BytesMut, style: Style) -> Result<(), String> {
                 let version = style.version$(.min($newest))?;
+                $(if version < $first {
+                    let mut body = self.clone();
+                    $cut(&mut body, version);
+                    return body.encode(out, version).map_err(|error| error.to_string());
+                })?
                 self.encode(out, version).map_err(|error| error.to_string())
             }
         }
@@ -36,14 +44,14 @@ macro_rules! crate_bodies {
 crate_bodies! {
     ProduceResponse,
     FetchRequest, FetchResponse,
-    ListOffsetsRequest newest 10, ListOffsetsResponse newest 10,
+    ListOffsetsRequest newest 10, ListOffsetsResponse newest 10 before 4 cut_list_offsets,
     MetadataRequest, MetadataResponse,
     FindCoordinatorRequest, FindCoordinatorResponse,
-    JoinGroupRequest, JoinGroupResponse,
+    JoinGroupRequest, JoinGroupResponse before 9 cut_join_group,
     HeartbeatRequest, HeartbeatResponse,
     LeaveGroupRequest, LeaveGroupResponse,
     SyncGroupRequest, SyncGroupResponse,
-    DescribeGroupsRequest, DescribeGroupsResponse,
+    DescribeGroupsRequest, DescribeGroupsResponse before 6 cut_describe_groups,
     ListGroupsRequest, ListGroupsResponse,
     ApiVersionsRequest, ApiVersionsResponse,
     CreateTopicsRequest, CreateTopicsResponse,
@@ -58,9 +66,41 @@ crate_bodies! {
     DeleteGroupsRequest, DeleteGroupsResponse,
     IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse,
     OffsetDeleteRequest, OffsetDeleteResponse,
-    DescribeClusterRequest, DescribeClusterResponse,
+    DescribeClusterRequest, DescribeClusterResponse before 2 cut_describe_cluster,
     ListConfigResourcesRequest, ListConfigResourcesResponse,
     DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse,
+}
+
+fn cut_list_offsets(body: &mut ListOffsetsResponse, _version: i16) {
+    for partition in body
+        .topics
+        .iter_mut()
+        .flat_map(|topic| &mut topic.partitions)
+    {
+        partition.leader_epoch = -1;
+    }
+}
+
+fn cut_join_group(body: &mut JoinGroupResponse, _version: i16) {
+    body.skip_assignment = false;
+}
+
+fn cut_describe_groups(body: &mut DescribeGroupsResponse, version: i16) {
+    for group in &mut body.groups {
+        group.error_message = None;
+        if version < 3 {
+            group.authorized_operations = i32::MIN;
+        }
+    }
+}
+
+fn cut_describe_cluster(body: &mut DescribeClusterResponse, version: i16) {
+    body.brokers
+        .iter_mut()
+        .for_each(|broker| broker.is_fenced = false);
+    if version < 1 {
+        body.endpoint_type = 1;
+    }
 }
 
 /// Messages of our own.

@@ -138,3 +138,38 @@ fn a_response_that_its_version_cannot_carry_leaves_the_buffer_as_it_was() {
     .unwrap_err();
     assert_eq!(out, &b"before"[..]);
 }
+
+#[test]
+fn answers_are_cut_to_what_old_versions_have_fields_for() {
+    use crate::messages::*;
+    let partition = list_offsets_response::ListOffsetsPartitionResponse::default()
+        .with_leader_epoch(3)
+        .with_offset(5);
+    let offsets = ListOffsetsResponse::default().with_topics(vec![
+        list_offsets_response::ListOffsetsTopicResponse::default().with_partitions(vec![partition]),
+    ]);
+    let groups = DescribeGroupsResponse::default().with_groups(vec![
+        describe_groups_response::DescribedGroup::default()
+            .with_error_message(Some("gone".into()))
+            .with_authorized_operations(7),
+    ]);
+    let cluster = DescribeClusterResponse::default()
+        .with_endpoint_type(2)
+        .with_brokers(vec![
+            describe_cluster_response::DescribeClusterBroker::default().with_is_fenced(true),
+        ]);
+    let join = JoinGroupResponse::default()
+        .with_protocol_name(Some("range".into()))
+        .with_skip_assignment(true);
+    let answers: [Response; 4] = [offsets.into(), groups.into(), cluster.into(), join.into()];
+    for answer in answers {
+        let key = answer.api_key();
+        for version in key.served().iter() {
+            let mut out = BytesMut::new();
+            encode_response(version, 1, &answer, &mut out).unwrap();
+            let newest = version == key.served().max;
+            let back = decode_response(key, version, out.freeze().split_off(4)).unwrap();
+            assert!(!newest || back == answer, "{key:?} v{version}");
+        }
+    }
+}

@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::fetch_response as theirs;
-use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
+use kafka_protocol::protocol::{Decodable, StrBytes};
 use uuid::Uuid;
 
 use super::sample::{self, Random, Tags};
@@ -135,7 +135,7 @@ fn their_partition(partition: &FetchPartition<Bytes>, version: i16) -> theirs::P
         .with_aborted_transactions(partition.aborted_transactions.as_ref().map(|list| {
             let one = |aborted: &AbortedTransaction| {
                 theirs::AbortedTransaction::default()
-                    .with_producer_id(messages::ProducerId(aborted.producer_id))
+                    .with_producer_id(ProducerId(aborted.producer_id))
                     .with_first_offset(aborted.first_offset)
             };
             list.iter().map(one).collect()
