@@ -15,6 +15,8 @@ use crate::{Latency, Measured, consume, cpu_seconds, histogram};
 
 /// Records are sent in bursts this far apart.
 const TICK: Duration = Duration::from_millis(1);
+/// How many records go to one partition before the next has its turn (KIP-480).
+const RUN_RECORDS: u64 = 16;
 /// The reader goes on this long after the last send.
 const TAIL: Duration = Duration::from_secs(3);
 
@@ -85,7 +87,7 @@ fn send_all(settings: &ClientConfig, load: &EndToEnd, epoch: Instant) -> Result<
         while sent < due {
             let stamp = (epoch.elapsed().as_micros() as u64).to_be_bytes();
             payload[..stamp.len()].copy_from_slice(&stamp);
-            let partition = (sent % load.partitions as u64) as i32;
+            let partition = (sent / RUN_RECORDS % load.partitions as u64) as i32;
             send(&producer, &load.topic, partition, &payload)?;
             sent += 1;
         }

@@ -1,4 +1,5 @@
-//! Sends records without keys, spread round-robin, as fast as the client's queue takes them.
+//! Sends records without keys, in short runs per partition, as fast as the client's queue takes
+//! them.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -31,6 +32,10 @@ pub struct Produce {
     /// How many records may wait for their acknowledgement at once.
     #[arg(long, default_value_t = 100_000)]
     window: u64,
+    /// How many records go to one partition before the next has its turn, as clients without keys
+    /// do (KIP-480).
+    #[arg(long, default_value_t = 16)]
+    run_records: u64,
 }
 
 /// Collects delivery reports.
@@ -120,7 +125,7 @@ pub fn run(settings: &ClientConfig, load: &Produce) -> Result<Measured> {
     let cpu_before = cpu_seconds();
     let began = Instant::now();
     for index in 0..load.records {
-        let partition = (index % load.partitions as u64) as i32;
+        let partition = (index / load.run_records % load.partitions as u64) as i32;
         let stamp = index.to_be_bytes();
         let size = stamp.len().min(payload.len());
         payload[..size].copy_from_slice(&stamp[..size]);

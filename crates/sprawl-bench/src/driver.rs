@@ -11,6 +11,10 @@ use sprawl_conformance::{kafka, setup};
 /// librdkafka settings of every load: its defaults but for the ones a report must name.
 pub(crate) const SETTINGS: &[&str] = &["linger.ms=5"];
 
+/// The same over 1,000 partitions: with 5 ms the client would send one request per record or two,
+/// and the load would measure nothing but requests.
+pub(crate) const MANY_SETTINGS: &[&str] = &["linger.ms=100"];
+
 /// What one load measured, as `bench-driver` prints it.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Measured {
@@ -76,12 +80,7 @@ impl Driver {
     }
 
     /// Runs one load and returns what it measured; a load with errors is an error.
-    pub(crate) fn load(&self, bootstrap: &str, arguments: &[&str]) -> Result<Measured> {
-        self.load_with(bootstrap, SETTINGS, arguments)
-    }
-
-    /// Runs one load under other client settings.
-    pub(crate) fn load_with(
+    pub(crate) fn load(
         &self,
         bootstrap: &str,
         settings: &[&str],

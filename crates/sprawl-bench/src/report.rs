@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use clap::ValueEnum;
 
 use crate::bars;
-use crate::driver::SETTINGS;
+use crate::driver::{MANY_SETTINGS, SETTINGS};
 use crate::plan::{Case, Variant};
 use crate::plot::{self, Bar, Group};
 use crate::samples::{Metric, Samples};
@@ -326,8 +326,8 @@ fn method(text: &mut String, samples: &Samples) -> Result<()> {
     write!(
         text,
         "\n## Method\n\n\
-         - Driver: librdkafka through `bench-driver`, its defaults with {} (end to end: linger.ms=1), acks=all, \
-         no compression, records that do not compress, spread over partitions in turn. The second opinion is \
+         - Driver: librdkafka through `bench-driver`, its defaults with {} (1,000 partitions: {}; end to end: linger.ms=1), acks=all, \
+         no compression, records that do not compress, 16 records to a partition before the next has its turn. The second opinion is \
          Kafka's `ProducerPerformance` (batch.size=262144, linger.ms=5, buffer.memory=128 MiB).\n\
          - Kafka: its own defaults, one process as broker and controller, 1 GiB heap. \"fsync per batch\" is the \
          topic setting flush.messages=1.\n\
@@ -344,6 +344,7 @@ fn method(text: &mut String, samples: &Samples) -> Result<()> {
          new process.\n\
          - From disk: the server is stopped, the page cache dropped, the server started, then read.\n",
         SETTINGS.join(", "),
+        MANY_SETTINGS.join(", "),
         mib(scale.warm_up_bytes),
         mib(scale.large_bytes),
         mib(scale.small_bytes),

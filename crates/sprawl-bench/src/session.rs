@@ -15,7 +15,7 @@ use sprawl_conformance::kafka::{KafkaOptions, KafkaServer};
 use sprawl_conformance::server::Server;
 use sprawl_conformance::sprawl::{SprawlOptions, SprawlServer};
 
-use crate::driver::{self, Driver, Measured};
+use crate::driver::{self, Driver, MANY_SETTINGS, Measured, SETTINGS};
 use crate::plan::{Case, Scale, Variant};
 use crate::process;
 use crate::samples::{Metric, Sample, Samples};
@@ -198,7 +198,7 @@ impl Session<'_> {
         ];
         let before = process::cpu_seconds(server.pid())?;
         let driver = self.setup.driver;
-        let measured = driver.load_with(&server.bootstrap(), END_TO_END_SETTINGS, &arguments)?;
+        let measured = driver.load(&server.bootstrap(), END_TO_END_SETTINGS, &arguments)?;
         let used = process::settled_cpu_seconds(server.pid())? - before;
         let all_seconds = (scale.warm_up_seconds + scale.seconds) as f64;
         let all_gib = END_TO_END_BYTES_PER_SECOND as f64 * all_seconds / GIB;
@@ -308,7 +308,9 @@ impl Session<'_> {
             records,
         ];
         self.sent_bytes += load.bytes;
-        self.setup.driver.load(&server.bootstrap(), &arguments)
+        self.setup
+            .driver
+            .load(&server.bootstrap(), load.settings(), &arguments)
     }
 
     fn measure_send(&mut self, server: &Server, case: Case, load: &Load) -> Result<()> {
@@ -415,6 +417,14 @@ impl Load {
             partitions: PARTITIONS,
             record_bytes: SMALL_RECORD_BYTES,
             bytes,
+        }
+    }
+
+    fn settings(&self) -> &'static [&'static str] {
+        if self.partitions == MANY_PARTITIONS {
+            MANY_SETTINGS
+        } else {
+            SETTINGS
         }
     }
 
