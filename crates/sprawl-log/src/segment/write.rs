@@ -1,0 +1,136 @@
+//! Appends runs of batches to a segment file through direct I/O.
+//!
+//! The last block is usually not full. Its bytes are kept, and the next run rewrites the block with
+//! the same bytes in front: a torn rewrite cannot harm what was there.
+
+use std::io::IoSlice;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use sprawl_io::disk::OpenMode;
+use sprawl_io::{Disk, File};
+use sprawl_model::batch::HEADER_BYTES;
+
+use super::Segment;
+use super::walk::{Walk, WalkError};
+use crate::aligned::{AlignedBuffer, block_before};
+use crate::error::DiskError;
+
+/// The open end of a partition's active segment.
+#[derive(Debug)]
+pub(crate) struct SegmentWriter {
+    pub(crate) segment: Arc<Segment>,
+    file: Arc<dyn File>,
+    /// The bytes of the last block, which is not full.
+    tail: Vec<u8>,
+    /// Where that block begins.
+    tail_at: u64,
+    /// Over the batch headers so far, where the segment was written by this process from its start.
+    hasher: Option<Box<blake3::Hasher>>,
+    is_unsynced: bool,
+}
+
+impl SegmentWriter {
+    /// Opens a segment for appending behind its last batch; a new one is created.
+    pub(crate) fn open(disk: &dyn Disk, segment: Arc<Segment>) -> Result<Self, DiskError> {
+        let path = &segment.path;
+        let file = disk
+            .open(path, OpenMode::Direct)
+            .map_err(DiskError::at("open", path))?;
+        let size = segment.meta().size;
+        let tail_at = block_before(size);
+        let mut tail = vec![0; usize::try_from(size.saturating_sub(tail_at)).unwrap_or(0)];
+        if !tail.is_empty() {
+            let reader = segment.reader(disk)?;
+            reader
+                .read_exact_at(&mut tail, tail_at)
+                .map_err(DiskError::at("read", path))?;
+        }
+        let hasher = (size == 0).then(Box::default);
+        Ok(Self {
+            segment,
+            file,
+            tail,
+            tail_at,
+            hasher,
+            is_unsynced: true,
+        })
+    }
+
+    /// Writes batches behind the last one, as one write. They are not published yet.
+    pub(crate) fn write(
+        &mut self,
+        batches: &[Bytes],
+        staging: &mut AlignedBuffer,
+    ) -> Result<u64, DiskError> {
+        staging.clear();
+        staging.extend(&self.tail);
+        for batch in batches {
+            staging.extend(batch);
+        }
+        let size = staging.len();
+        staging.pad();
+        self.is_unsynced = true;
+        self.file
+            .write_at(&[IoSlice::new(staging.as_slice())], self.tail_at)
+            .map_err(DiskError::at("write", &self.segment.path))?;
+        if let Some(hasher) = &mut self.hasher {
+            for batch in batches {
+                hasher.update(batch.get(..HEADER_BYTES).unwrap_or_default());
+            }
+        }
+        let full = usize::try_from(block_before(size as u64)).unwrap_or(0);
+        self.tail.clear();
+        self.tail
+            .extend_from_slice(staging.as_slice().get(full..size).unwrap_or_default());
+        self.tail_at = self.tail_at.saturating_add(full as u64);
+        Ok(staging.len() as u64)
+    }
+
+    /// Makes everything written so far durable.
+    pub(crate) fn sync(&mut self) -> Result<(), DiskError> {
+        if self.is_unsynced {
+            self.file
+                .sync_data()
+                .map_err(DiskError::at("sync", &self.segment.path))?;
+            self.is_unsynced = false;
+        }
+        Ok(())
+    }
+
+    /// Cuts the file to its batches, syncs it and records its digest.
+    pub(crate) fn seal(mut self, disk: &dyn Disk) -> Result<(), DiskError> {
+        let path = &self.segment.path;
+        let size = self.segment.meta().size;
+        self.file
+            .set_size(size)
+            .map_err(DiskError::at("cut", path))?;
+        self.file.sync_data().map_err(DiskError::at("sync", path))?;
+        let digest = match self.hasher.take() {
+            Some(hasher) => *hasher.finalize().as_bytes(),
+            None => {
+                let reader = self.segment.reader(disk)?;
+                header_digest(reader.as_ref(), size).map_err(|error| match error {
+                    WalkError::Disk(source) => DiskError::at("read", path)(source),
+                    WalkError::Bad => DiskError::at("read", path)(std::io::Error::new(
+                        std::io::ErrorKind::InvalidData,
+                        "no sound batch where one was written",
+                    )),
+                })?
+            }
+        };
+        self.segment.set_digest(digest);
+        Ok(())
+    }
+}
+
+/// Returns the digest of a segment: BLAKE3 over the headers of its batches. Each header holds the CRC of
+/// the rest of its batch, so that the digest covers every byte without reading every byte.
+pub(crate) fn header_digest(file: &dyn File, size: u64) -> Result<[u8; 32], WalkError> {
+    let mut hasher = blake3::Hasher::new();
+    let mut walk = Walk::new(file, 0, size);
+    while let Some((header, _)) = walk.next()? {
+        hasher.update(&header.encode());
+    }
+    Ok(*hasher.finalize().as_bytes())
+}
