@@ -112,8 +112,7 @@ fn commit(cx: &mut Context<'_>, token: Token, request: OffsetCommitRequest) {
     if !records.is_empty() {
         cx.append(records, changes, AfterAppend::Nothing);
     }
-    let too_large = Response::OffsetCommit(Err(GroupError::UnknownServerError));
-    cx.reply_when_durable(token, Response::OffsetCommit(Ok(results)), too_large);
+    cx.reply_when_durable(token, Response::OffsetCommit(Ok(results)));
 }
 
 fn validate_offset(cx: &Context<'_>, commit: &CommitOffset) -> Result<(), GroupError> {
@@ -144,5 +143,5 @@ pub(super) fn on_partitions_deleted(
             held.map(|deleted| Tombstone::offset(group_id, &deleted.topic, deleted.partition.0)),
         );
     }
-    cx.append_tombstones(tombstones);
+    cx.append_tombstones(&tombstones, Vec::new());
 }

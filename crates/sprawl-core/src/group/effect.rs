@@ -2,6 +2,7 @@
 
 use sprawl_model::{Offset, TopicPartition};
 
+use super::error::GroupError;
 use super::records::Record;
 use super::request::{
     HeartbeatRequest, JoinRequest, LeaveRequest, OffsetCommitRequest, OffsetDeleteRequest,
@@ -85,8 +86,9 @@ pub enum Input {
 pub enum AppendOutcome {
     /// The records, and those of every earlier append, are durable. The offset is the first record's.
     Durable(Offset),
-    /// Nothing was written, because the batch is larger than the log takes.
-    TooLarge,
+    /// Nothing was written, and nothing will be: the batch is larger than the log takes
+    /// (`UnknownServerError`), or the disk is full (`CoordinatorNotAvailable`).
+    Refused(GroupError),
 }
 
 /// One thing to do.

@@ -47,6 +47,9 @@ pub enum GroupError {
     /// The record of the change does not fit the log, or the request contradicts itself.
     #[error("request could not be carried out")]
     UnknownServerError,
+    /// The log takes no records at the moment.
+    #[error("coordinator cannot store the change now")]
+    CoordinatorNotAvailable,
     /// The coordinator has given up this partition.
     #[error("this broker no longer coordinates the group")]
     NotCoordinator,

@@ -32,13 +32,19 @@ pub(super) fn on_offset_expiry(groups: &mut Groups, offsets: &Offsets, cx: &mut 
         }
     }
     let mut group_tombstones = Vec::new();
+    let mut deleted = Vec::new();
     for group_id in &expired_groups {
-        delete_group(groups, offsets, cx, (group_id, &mut group_tombstones));
+        deleted.extend(delete_group(
+            groups,
+            offsets,
+            cx,
+            (group_id, &mut group_tombstones),
+        ));
     }
     // The offsets of these groups have their tombstones already.
     group_tombstones.retain(Tombstone::is_group);
     tombstones.append(&mut group_tombstones);
-    cx.append_tombstones(tombstones);
+    cx.append_tombstones(&tombstones, deleted);
     cx.set_timer(
         TimerId::OffsetExpiry,
         cx.settings.offsets_retention_check_interval_ms,

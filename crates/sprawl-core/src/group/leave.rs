@@ -42,8 +42,7 @@ pub(super) fn on_leave(
             GroupState::Empty | GroupState::Dead => {}
         }
     }
-    let too_large = Response::Leave(Err(GroupError::UnknownServerError));
-    cx.reply_when_durable(token, Response::Leave(Ok(left)), too_large);
+    cx.reply_when_durable(token, Response::Leave(Ok(left)));
 }
 
 fn remove(

@@ -17,24 +17,24 @@ pub(super) fn on_delete_groups(
     token: Token,
     group_ids: Vec<String>,
 ) {
-    let (mut tombstones, mut results, mut refused) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut tombstones, mut deleted, mut results) = (Vec::new(), Vec::new(), Vec::new());
     for group_id in group_ids {
         let outcome = groups
             .get(&group_id)
             .ok_or(GroupError::GroupIdNotFound)
             .and_then(|group| refuse_unless_empty(group.state()));
-        refused.push((
-            group_id.clone(),
-            outcome.and(Err(GroupError::UnknownServerError)),
-        ));
         if outcome.is_ok() {
-            delete_group(groups, offsets, cx, (&group_id, &mut tombstones));
+            deleted.extend(delete_group(
+                groups,
+                offsets,
+                cx,
+                (&group_id, &mut tombstones),
+            ));
         }
         results.push((group_id, outcome));
     }
-    cx.append_tombstones(tombstones);
-    let too_large = Response::DeleteGroups(refused);
-    cx.reply_when_durable(token, Response::DeleteGroups(results), too_large);
+    cx.append_tombstones(&tombstones, deleted);
+    cx.reply_when_durable(token, Response::DeleteGroups(results));
 }
 
 fn refuse_unless_empty(state: GroupState) -> Result<(), GroupError> {
@@ -54,7 +54,7 @@ pub(super) fn delete_group(
     offsets: &Offsets,
     cx: &mut Context<'_>,
     (group_id, tombstones): (&str, &mut Vec<Tombstone>),
-) {
+) -> Option<Group> {
     let mut partitions = cx.appends.partitions_in_flight(group_id);
     let held = offsets.of_group(group_id);
     partitions.extend(held.map(|entry| (entry.topic.to_owned(), entry.partition)));
@@ -62,11 +62,11 @@ pub(super) fn delete_group(
     tombstones
         .extend(each.map(|(topic, partition)| Tombstone::offset(group_id, topic, *partition)));
     tombstones.push(Tombstone::group(group_id));
-    if let Some(group) = groups.remove(group_id) {
-        for member_id in &group.pending_join {
-            cx.cancel_timer(group.heartbeat_timer(member_id));
-        }
+    let group = groups.remove(group_id)?;
+    for member_id in &group.pending_join {
+        cx.cancel_timer(group.heartbeat_timer(member_id));
     }
+    Some(group)
 }
 
 pub(super) fn on_offset_delete(
@@ -128,7 +128,6 @@ fn offset_delete(
             tombstones.push(Tombstone::offset(&group.group_id, topic, *partition));
         }
     }
-    cx.append_tombstones(tombstones);
-    let too_large = Response::OffsetDelete(Err(GroupError::UnknownServerError));
-    cx.reply_when_durable(token, Response::OffsetDelete(Ok(results)), too_large);
+    cx.append_tombstones(&tombstones, Vec::new());
+    cx.reply_when_durable(token, Response::OffsetDelete(Ok(results)));
 }

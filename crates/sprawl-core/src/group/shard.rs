@@ -58,6 +58,8 @@ pub(super) enum AfterAppend {
     Assignment(AssignmentStored),
     /// A static member that came back under a new id is answered.
     StaticReturn(Box<StaticReturn>),
+    /// Groups that were forgotten come back if the log does not take their tombstones.
+    Deletion(Vec<Group>),
 }
 
 #[derive(Debug)]
@@ -72,7 +74,6 @@ struct InFlight {
 struct ParkedReply {
     token: Token,
     durable: Response,
-    too_large: Response,
 }
 
 /// Appends that have not ended. They end in order, as a log becomes durable in order.
@@ -108,22 +109,16 @@ impl Context<'_> {
     }
 
     /// Replies once everything appended so far in this step is durable; at once if that is nothing.
-    pub(super) fn reply_when_durable(
-        &mut self,
-        token: Token,
-        durable: Response,
-        too_large: Response,
-    ) {
+    pub(super) fn reply_when_durable(&mut self, token: Token, response: Response) {
         let in_flight = self
             .appended
             .and_then(|id| self.appends.in_flight.get_mut(&id));
         match in_flight {
             Some(append) => append.replies.push(ParkedReply {
                 token,
-                durable,
-                too_large,
+                durable: response,
             }),
-            None => self.reply(token, durable),
+            None => self.reply(token, response),
         }
     }
 
@@ -151,15 +146,23 @@ impl Context<'_> {
         self.effects.push(Effect::Append { append, records });
     }
 
-    /// Appends tombstones in batches of bounded size.
-    pub(super) fn append_tombstones(&mut self, tombstones: Vec<Tombstone>) {
-        for batch in tombstones.chunks(TOMBSTONES_PER_APPEND_MAX) {
+    /// Appends tombstones in batches of bounded size. `deleted` are the groups they delete.
+    pub(super) fn append_tombstones(&mut self, tombstones: &[Tombstone], deleted: Vec<Group>) {
+        let mut after = AfterAppend::Deletion(deleted);
+        let mut batches = tombstones.chunks(TOMBSTONES_PER_APPEND_MAX).peekable();
+        while let Some(batch) = batches.next() {
             let records = batch
                 .iter()
                 .map(|tombstone| tombstone.key.tombstone())
                 .collect();
             let changes = batch.iter().filter_map(Tombstone::change).collect();
-            self.append(records, changes, AfterAppend::Nothing);
+            let is_last = batches.peek().is_none();
+            let then = if is_last {
+                std::mem::replace(&mut after, AfterAppend::Nothing)
+            } else {
+                AfterAppend::Nothing
+            };
+            self.append(records, changes, then);
         }
     }
 
@@ -353,7 +356,7 @@ fn on_loaded(groups: &mut Groups, offsets: &Offsets, cx: &mut Context<'_>) {
 fn on_unload(groups: &mut Groups, cx: &mut Context<'_>) {
     for append in std::mem::take(&mut cx.appends.in_flight).into_values() {
         for reply in append.replies {
-            let refusal = refused(reply.too_large, GroupError::NotCoordinator);
+            let refusal = refused(reply.durable, GroupError::NotCoordinator);
             cx.reply(reply.token, refusal);
         }
     }
@@ -423,14 +426,14 @@ fn on_appended(
                 on_durable(groups, offsets, cx, in_flight);
             }
         }
-        AppendOutcome::TooLarge => {
+        AppendOutcome::Refused(error) => {
             let Some(in_flight) = cx.appends.in_flight.remove(&append) else {
                 return;
             };
             for reply in in_flight.replies {
-                cx.reply(reply.token, reply.too_large);
+                cx.reply(reply.token, refused(reply.durable, error));
             }
-            after_append(groups, cx, in_flight.after, Stored::No);
+            after_append(groups, cx, in_flight.after, Stored::No(error));
         }
     }
 }
@@ -455,12 +458,17 @@ fn on_durable(
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stored {
     Yes,
-    No,
+    No(GroupError),
 }
 
 fn after_append(groups: &mut Groups, cx: &mut Context<'_>, after: AfterAppend, stored: Stored) {
     match after {
         AfterAppend::Nothing => {}
+        AfterAppend::Deletion(deleted) => {
+            if let Stored::No(_) = stored {
+                restore(groups, deleted);
+            }
+        }
         AfterAppend::Assignment(assignment) => {
             if let Some(group) = groups.get_mut(&assignment.group_id) {
                 on_assignment_appended(group, cx, assignment, stored);
@@ -471,6 +479,12 @@ fn after_append(groups: &mut Groups, cx: &mut Context<'_>, after: AfterAppend, s
                 on_static_return_appended(group, cx, *static_return, stored);
             }
         }
+    }
+}
+
+fn restore(groups: &mut Groups, deleted: Vec<Group>) {
+    for group in deleted {
+        groups.entry(group.group_id.clone()).or_insert(group);
     }
 }
 

@@ -115,11 +115,11 @@ pub(super) fn on_static_return_appended(
             }
             cx.reply(token, Response::Join(Ok(joined)));
         }
-        Stored::No => revert(group, cx, static_return),
+        Stored::No(error) => revert(group, cx, static_return, error),
     }
 }
 
-fn revert(group: &mut Group, cx: &mut Context<'_>, static_return: StaticReturn) {
+fn revert(group: &mut Group, cx: &mut Context<'_>, static_return: StaticReturn, error: GroupError) {
     let StaticReturn {
         instance_id,
         old,
@@ -127,10 +127,7 @@ fn revert(group: &mut Group, cx: &mut Context<'_>, static_return: StaticReturn) 
         ..
     } = static_return;
     if let Some(token) = group.take_join(&new_member_id) {
-        cx.reply(
-            token,
-            Response::join_refused(GroupError::UnknownServerError, ""),
-        );
+        cx.reply(token, Response::join_refused(error, ""));
     }
     let (protocols, rebalance_ms) = (old.protocols, old.rebalance_timeout_ms);
     group.set_member_terms(

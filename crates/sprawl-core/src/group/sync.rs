@@ -131,8 +131,8 @@ pub(super) fn on_assignment_appended(
             group.answer_syncs(cx, None);
             group.transition(cx.now, GroupState::Stable);
         }
-        Stored::No => {
-            group.reset_assignments(cx, GroupError::UnknownServerError);
+        Stored::No(error) => {
+            group.reset_assignments(cx, error);
             group.rebalance_or_complete_join(cx);
         }
     }

@@ -665,3 +665,32 @@ fn retention_of_the_commit_itself_counts_before_the_brokers() {
         "#]],
     );
 }
+
+#[test]
+fn group_whose_deletion_the_log_refuses_stays() {
+    check(
+        "
+            commit 1 g - -1 t:0:10
+            hold
+            delete 2 g
+            state g
+            refuse
+            state g
+            offsets g
+        ",
+        expect![[r#"
+            commit 1 g - -1 t:0:10
+              1 <- committed ok
+            hold
+            delete 2 g
+            state g
+              GroupIdNotFound
+            refuse
+              2 <- deleted UnknownServerError
+            state g
+              Empty [/] 
+            offsets g
+              t:0=10 ""
+        "#]],
+    );
+}

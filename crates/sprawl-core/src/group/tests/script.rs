@@ -311,7 +311,7 @@ impl Script {
                 self.log.extend(records);
                 AppendOutcome::Durable(base_offset)
             } else {
-                AppendOutcome::TooLarge
+                AppendOutcome::Refused(GroupError::UnknownServerError)
             };
             self.step(Input::Appended(append, outcome));
         }
