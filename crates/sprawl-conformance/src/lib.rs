@@ -1,7 +1,8 @@
 //! Foreign clients, unchanged, run against the broker: they decide what "compatible" means.
 //!
 //! In reading order: [`wait`] and [`server`] run a server as a real process; [`kafka`] and [`sprawl`]
-//! are the two kinds; [`setup`] installs everything foreign, pinned, by name, from registries.
+//! are the two kinds; [`setup`] installs everything foreign, pinned, by name, from registries;
+//! [`clients`] lists the clients, [`run`] runs them, [`row`] and [`page`] tell what came of it.
 //! `docs/conformance.md` has the results, `conformance/` the client programs and the pins.
 //!
 //! Invariant: a case must pass against a real Apache Kafka before it may judge Sprawl.
@@ -10,7 +11,11 @@
     reason = "drives real processes, files and ports from outside; nothing here runs in the simulator"
 )]
 
+pub mod clients;
 pub mod kafka;
+pub mod page;
+pub mod row;
+pub mod run;
 pub mod server;
 pub mod setup;
 pub mod sprawl;

@@ -6,11 +6,13 @@
 
 use std::io::Read;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
-use anyhow::Result;
-use clap::{Parser, Subcommand, ValueEnum};
-use sprawl_conformance::kafka::{KafkaOptions, KafkaServer};
-use sprawl_conformance::sprawl::{self, SprawlOptions, SprawlServer};
+use anyhow::{Context, Result};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use sprawl_conformance::row::{self, Counts};
+use sprawl_conformance::run::{Extent, Peer, RunOptions};
+use sprawl_conformance::{clients, page, run, sprawl};
 
 #[derive(Debug, Parser)]
 #[command(about = "Foreign clients, unchanged, run against the broker")]
@@ -21,65 +23,132 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Sets up every client and runs its cases; ends with `N passed, N failed, N skipped`
+    Run(RunArgs),
+    /// Sets up every client and runs nothing
+    Setup,
     /// Starts a server, prints its address, and stops it when standard input ends
     Serve {
-        #[arg(long, value_enum, default_value_t = Peer::Sprawl)]
-        peer: Peer,
+        #[command(flatten)]
+        server: ServerArgs,
         /// Data and logs of the server
         #[arg(long)]
         folder: PathBuf,
-        /// The server binary; built by cargo when absent
-        #[arg(long)]
-        server_binary: Option<PathBuf>,
         /// A broker setting
         #[arg(long = "set", value_name = "NAME=VALUE")]
         settings: Vec<String>,
     },
 }
 
+#[derive(Debug, Args)]
+struct ServerArgs {
+    /// What to run against: the broker under test, or Apache Kafka to prove the cases
+    #[arg(long, value_enum, default_value_t = PeerName::Sprawl)]
+    peer: PeerName,
+    /// The server binary; the development build, made by cargo, when absent
+    #[arg(long)]
+    server_binary: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct RunArgs {
+    #[command(flatten)]
+    server: ServerArgs,
+    /// A client to run, several times for several; all when absent
+    #[arg(long = "client")]
+    clients: Vec<String>,
+    /// Cases to run, comma-separated; all when absent
+    #[arg(long, default_value = "")]
+    cases: String,
+    /// Run also what continuous integration has no time for
+    #[arg(long)]
+    full: bool,
+    /// How many clients run at once, each with a server of its own
+    #[arg(long, default_value_t = 3)]
+    jobs: usize,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Peer {
+enum PeerName {
     Sprawl,
     Kafka,
 }
 
-fn main() -> Result<()> {
-    match Cli::parse().verb {
-        Verb::Serve {
-            peer,
-            folder,
-            server_binary,
-            settings,
-        } => serve(peer, folder, server_binary, &settings),
+impl ServerArgs {
+    fn peer(self) -> Result<Peer> {
+        Ok(match self.peer {
+            PeerName::Kafka => Peer::Kafka,
+            PeerName::Sprawl => {
+                Peer::Sprawl(self.server_binary.map_or_else(sprawl::build_binary, Ok)?)
+            }
+        })
     }
 }
 
-fn serve(
-    peer: Peer,
-    folder: PathBuf,
-    server_binary: Option<PathBuf>,
-    settings: &[String],
-) -> Result<()> {
-    let settings: Vec<(String, String)> = settings
-        .iter()
-        .filter_map(|setting| setting.split_once('='))
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .collect();
-    let server = match peer {
-        Peer::Kafka => KafkaServer::start(&KafkaOptions {
+fn main() -> Result<ExitCode> {
+    match Cli::parse().verb {
+        Verb::Run(args) => run_clients(args),
+        Verb::Setup => set_up(),
+        Verb::Serve {
+            server,
+            folder,
             settings,
-            ..KafkaOptions::new(folder)
-        })?,
-        Peer::Sprawl => {
-            let binary = server_binary.map_or_else(sprawl::build_binary, Ok)?;
-            SprawlServer::start(&SprawlOptions {
-                settings,
-                ..SprawlOptions::new(binary, folder)
-            })?
-        }
+        } => serve(server, folder, &settings),
+    }
+}
+
+fn run_clients(args: RunArgs) -> Result<ExitCode> {
+    let options = RunOptions {
+        peer: args.server.peer()?,
+        clients: args.clients,
+        cases: args.cases,
+        extent: if args.full {
+            Extent::Full
+        } else {
+            Extent::Usual
+        },
+        jobs: args.jobs,
     };
+    let rows = run::run(&options, &|line| println!("{line}"))?;
+    let counts = Counts::of(&rows);
+    if options.is_whole() {
+        match options.peer {
+            Peer::Kafka => row::save(&rows, &run::proved_file())?,
+            Peer::Sprawl(_) => page::write(&rows, &row::load(&run::proved_file())?)?,
+        }
+    }
+    println!(
+        "logs and results: {}",
+        run::results_folder(&options.peer).display()
+    );
+    println!("{counts}");
+    Ok(if counts.failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn set_up() -> Result<ExitCode> {
+    for client in clients::CLIENTS {
+        (client.set_up)().with_context(|| format!("setting up {}", client.name))?;
+        println!("{} is set up", client.name);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn serve(server: ServerArgs, folder: PathBuf, settings: &[String]) -> Result<ExitCode> {
+    let settings: Vec<(&str, &str)> = settings
+        .iter()
+        .map(|setting| {
+            setting
+                .split_once('=')
+                .with_context(|| format!("expected NAME=VALUE, found {setting}"))
+        })
+        .collect::<Result<_>>()?;
+    let server = run::start_server(&server.peer()?, &folder, &settings)?;
     println!("{}", server.bootstrap());
     std::io::stdin().read_to_end(&mut Vec::new())?;
     println!("{}", server.stop()?);
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }

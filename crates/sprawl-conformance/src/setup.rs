@@ -13,6 +13,76 @@ use xxhash_rust::xxh3::xxh3_64;
 
 const MARKER: &str = ".installed";
 
+/// A program or header that must be there, and the Debian packages that bring it.
+#[derive(Debug)]
+pub struct Need {
+    /// Programs looked for in PATH, and files looked for where they are, when absolute.
+    pub found_by: &'static [&'static str],
+    /// What apt installs.
+    pub packages: &'static [&'static str],
+}
+
+/// Java and Maven.
+pub const JAVA: Need = Need {
+    found_by: &["java", "javac", "mvn"],
+    packages: &["default-jdk-headless", "maven"],
+};
+/// Python with virtual environments.
+pub const PYTHON: Need = Need {
+    found_by: &["python3"],
+    packages: &["python3", "python3-venv"],
+};
+/// Node with npm.
+pub const NODE: Need = Need {
+    found_by: &["node", "npm"],
+    packages: &["nodejs", "npm"],
+};
+/// Go.
+pub const GO: Need = Need {
+    found_by: &["go"],
+    packages: &["golang-go"],
+};
+/// kcat.
+pub const KCAT: Need = Need {
+    found_by: &["kcat"],
+    packages: &["kcat"],
+};
+/// What librdkafka and its tests are built with.
+pub const C_COMPILER: Need = Need {
+    found_by: &[
+        "make",
+        "g++",
+        "/usr/include/openssl/ssl.h",
+        "/usr/include/zlib.h",
+        "/usr/include/zstd.h",
+        "/usr/include/rapidjson/document.h",
+    ],
+    packages: &[
+        "build-essential",
+        "libssl-dev",
+        "zlib1g-dev",
+        "libzstd-dev",
+        "rapidjson-dev",
+    ],
+};
+
+/// Makes sure that `need` is met: by apt as root or through sudo, otherwise one line says what to install.
+pub fn need(need: &Need) -> Result<()> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let missing = |name: &&str| !std::env::split_paths(&path).any(|dir| dir.join(name).is_file());
+    if !need.found_by.iter().any(missing) {
+        return Ok(());
+    }
+    let packages = need.packages.join(" ");
+    let script = format!(
+        "if [ \"$(id -u)\" = 0 ]; then as_root=; else as_root='sudo -n'; fi; \
+         $as_root apt-get update -qq && \
+         DEBIAN_FRONTEND=noninteractive $as_root apt-get install -qq -y {packages}"
+    );
+    run(Command::new("sh").args(["-c", &script]))
+        .with_context(|| format!("please install: apt-get install {packages}"))
+}
+
 /// The root of the checkout.
 #[must_use]
 pub fn repository() -> PathBuf {
@@ -29,6 +99,7 @@ pub fn cache() -> PathBuf {
 /// Installs Kafka's jars (broker, Java client, tools) and returns a Java class path for them.
 pub fn java_tools() -> Result<String> {
     let pom = repository().join("conformance/kafka/pom.xml");
+    need(&JAVA)?;
     let folder = install("kafka", &[&pom], |folder| {
         run(Command::new("mvn")
             .args(["--quiet", "--batch-mode", "--file"])

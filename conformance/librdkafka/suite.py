@@ -1,0 +1,219 @@
+"""librdkafka's own C test-suite, test by test.
+
+The list of tests is read from the suite's source. A test is run unless this file says why not; one that is
+neither run nor explained fails. Tests that need no broker under test (local ones, and those against
+librdkafka's built-in mock broker) say nothing about a broker and are not run.
+
+Environment: BOOTSTRAP, LIBRDKAFKA (built tree), KAFKA_VERSION, CLASSPATH (Kafka's tools, which some tests call),
+SCENARIO (default or noautocreate), CASES, FULL (without the suite's quick mode, and with slow tests).
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+BOOTSTRAP = os.environ["BOOTSTRAP"]
+TESTS = os.path.join(os.environ["LIBRDKAFKA"], "tests")
+SCENARIO = os.environ.get("SCENARIO", "default")
+FULL = bool(os.environ.get("FULL"))
+ONLY = {name for name in os.environ.get("CASES", "").split(",") if name}
+PARALLEL = "4"
+SECONDS_MAX = 1500 if FULL else 700
+
+TRANSACTIONS = "transactions are a later part of the broker"
+SECURITY = "security is a later part of the broker"
+BROKERS = "needs more than one broker"
+NO_BROKER = "runs without a broker, or against librdkafka's built-in mock"
+
+NOT_RUN = {
+    "0028_long_topicnames": "the suite itself marks it as a known issue of librdkafka",
+    "0047_partial_buf_tmout": "the suite itself marks it as a known issue of librdkafka",
+    "0079_fork": "the suite itself marks it as a known issue of librdkafka",
+    "0092_mixed_msgver": "message format 1 was removed in Apache Kafka 4.0",
+    "0097_ssl_verify": SECURITY,
+    "0098_consumer_txn": TRANSACTIONS,
+    "0101_fetch_from_follower": BROKERS,
+    "0103_transactions": TRANSACTIONS,
+    "0107_topic_recreate": BROKERS + ": it creates a topic with three replicas",
+    "0111_delay_create_topics": BROKERS + ": it creates a topic with three replicas",
+    "0115_producer_auth": SECURITY,
+    "0119_consumer_auth": SECURITY,
+    "0126_oauthbearer_oidc": SECURITY,
+    "0129_fetch_aborted_msgs": TRANSACTIONS,
+    "0135_sasl_credentials": SECURITY,
+    "0142_reauthentication": SECURITY,
+    "0139_offset_validation_mock": NO_BROKER,
+    "0150_telemetry_mock": NO_BROKER,
+    "0153_memberid": "the KIP-848 group protocol is a later part of the broker",
+    "8000_idle": "a manual test that only idles",
+    "8001_fetch_from_follower_mock_manual": NO_BROKER,
+}
+SLOW = {
+    "0033_regex_subscribe": "half a minute of waits; run with --full",
+    "0076_produce_retry": "two thirds of a minute of waits; run with --full",
+    "0091_max_poll_interval_timeout": "a minute of waits; run with --full",
+    "0093_holb_consumer": "half a minute of waits; run with --full",
+}
+# One test that has parts in and out of scope is run part by part.
+BY_PART = "0081_admin"
+PARTS_NOT_RUN = {
+    "do_test_AclBinding": SECURITY,
+    "do_test_CreateAcls": SECURITY,
+    "do_test_DescribeAcls": SECURITY,
+    "do_test_DeleteAcls": SECURITY,
+    "do_test_UserScramCredentials": SECURITY,
+    "do_test_DescribeConsumerGroupsAuthorizedOperations": SECURITY,
+    "do_test_DescribeConsumerGroups_with_authorized_ops": SECURITY,
+    "do_test_DescribeConfigs_groups": "group settings belong to the KIP-848 protocol, a later part",
+    "do_test_ElectLeaders": BROKERS,
+}
+
+
+def say(line):
+    print(json.dumps(line), flush=True)
+
+
+def source(name):
+    with open(os.path.join(TESTS, name), encoding="utf-8", errors="replace") as file:
+        return file.read()
+
+
+def all_tests():
+    """(name, flags, scenario) of each test, in the suite's order."""
+    table = source("test.c").split("struct test tests[] = {")[1].split("{NULL}};")[0]
+    table = re.sub(r"/\*.*?\*/|//[^\n]*", "", table, flags=re.S)
+    found = []
+    for entry in table.split("_TEST(")[1:]:
+        name, flags = re.match(r"(\w+),\s*([\w| \n]+)", entry).groups()
+        scenario = re.search(r'\.scenario\s*=\s*"([^"]*)"', entry)
+        found.append((name, flags, scenario.group(1) if scenario else "default"))
+    return found
+
+
+def parts():
+    """Names of the parts of the test that is run part by part."""
+    text = source(BY_PART.replace("_", "-") + ".c")
+    names = re.findall(r"^(?:static )?void\s+(do_test_\w+)\(|^(do_test_\w+)\(", text, flags=re.M)
+    called = text.split("static void do_test_apis")[1]
+    return [name for name in dict.fromkeys(a or b for a, b in names)
+            if name != "do_test_apis" and name + "(" in called]
+
+
+def plan():
+    """(case, test number, part or None, reason not to run or None)."""
+    cases = []
+    for name, flags, scenario in all_tests():
+        if SCENARIO not in scenario.split(","):
+            continue
+        reason = NOT_RUN.get(name)
+        if reason is None and "TEST_F_LOCAL" in flags:
+            reason = NO_BROKER
+        if reason is None and not FULL:
+            reason = SLOW.get(name)
+        number = name.split("_")[0]
+        if name == BY_PART:
+            cases.extend((f"{name}:{part}", number, part, PARTS_NOT_RUN.get(part))
+                         for part in parts())
+        else:
+            cases.append((name, number, None, reason))
+    return [case for case in cases if not ONLY or case[0] in ONLY]
+
+
+def write_settings(folder):
+    path = os.path.join(folder, "test.conf")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(f"metadata.broker.list={BOOTSTRAP}\ntest.topic.random=true\n")
+    return path
+
+
+def write_kafka_shim(folder):
+    """The one script of a Kafka distribution that tests call, over the jars we have."""
+    os.makedirs(os.path.join(folder, "bin"))
+    path = os.path.join(folder, "bin", "kafka-topics.sh")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("#!/bin/sh\nexec java -XX:TieredStopAtLevel=1 -cp \"$CLASSPATH\" "
+                   "-Dconformance.log.level=WARN \"$LOG_SETTING\" "
+                   "org.apache.kafka.tools.TopicCommand \"$@\"\n")
+    os.chmod(path, 0o755)
+    return folder
+
+
+def run_suite(folder, numbers, part=None):
+    """One call of the test runner; returns {test: (state, reason)}."""
+    report = os.path.join(folder, "report.json")
+    if os.path.exists(report):
+        os.remove(report)
+    environment = os.environ | {
+        "RDKAFKA_TEST_CONF": os.path.join(folder, "test.conf"), "TEST_REPORT": report,
+        "TESTS": ",".join(numbers), "TEST_KAFKA_VERSION": os.environ["KAFKA_VERSION"],
+        "TEST_SCENARIO": SCENARIO, "BROKERS": BOOTSTRAP, "KAFKA_PATH": folder,
+        "LD_LIBRARY_PATH": f"{TESTS}/../src:{TESTS}/../src-cpp",
+    }
+    if part:
+        environment["SUBTESTS"] = f"{part}:"
+    quick = [] if FULL else ["-Q"]
+    command = [os.path.join(TESTS, "test-runner"), "-L", *quick, f"-p{PARALLEL}", "-r"]
+    try:
+        done = subprocess.run(command, cwd=folder, env=environment, timeout=SECONDS_MAX, check=False,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        log = done.stdout.decode(errors="replace")
+    except subprocess.TimeoutExpired as error:
+        log = (error.stdout or b"").decode(errors="replace")
+        log += f"\nthe runner was ended after {SECONDS_MAX} s\n"
+    log = re.sub(r"\x1b\[[0-9;]*m", "", log)
+    sys.stderr.write(log)
+    return results(report, log), log
+
+
+def results(report, log):
+    found = {}
+    for name, state in re.findall(r"=+ Test (\w+) (PASSED|FAILED|SKIPPED) =+", log):
+        found[name] = [state, ""]
+    if os.path.exists(report):
+        with open(report, encoding="utf-8") as file:
+            for name, test in json.load(file)["tests"].items():
+                found[name] = [test["state"], ""]
+    for name, why in re.findall(r'### Test "(\w+)[^\n]*\n([^\n]*)', log):
+        found[name] = ["FAILED", why]
+    for name, why in re.findall(r"^\[(\w+) */[^\]]*\] WARN: SKIPPING TEST: ([^\n\[]*)", log, flags=re.M):
+        found.setdefault(name, ["SKIPPED", ""])[1] = f"the suite skips it: {why}"
+    return found
+
+
+def tell(case, state, reason):
+    result = {"PASSED": "passed", "SKIPPED": "out of scope"}.get(state, "failed")
+    if result == "failed" and not reason:
+        reason = f"the suite says {state}; see its log"
+    say({"case": case, "result": result, "reason": "" if result == "passed" else reason})
+
+
+def main():
+    cases = plan()
+    version = source("../src/rdkafka.h").split("#define RD_KAFKA_VERSION 0x")[1][:6]
+    version = ".".join(str(int(version[at:at + 2], 16)) for at in (0, 2, 4))
+    say({"plan": [case for case, *_ in cases], "version": version})
+    for case, _, _, reason in cases:
+        if reason:
+            say({"case": case, "result": "out of scope", "reason": reason})
+    with tempfile.TemporaryDirectory() as folder:
+        write_settings(folder)
+        write_kafka_shim(folder)
+        whole = [(case, number) for case, number, part, reason in cases if not part and not reason]
+        if whole:
+            found, _ = run_suite(folder, [number for _, number in whole])
+            for case, _ in whole:
+                tell(case, *found.get(case, ("without a result", "")))
+        for case, number, part, reason in cases:
+            if not part or reason:
+                continue
+            found, log = run_suite(folder, [number], part)
+            state, why = found.get(BY_PART, ("without a result", ""))
+            if state == "PASSED" and f"[ {part}:" not in log:
+                state, why = "FAILED", "no such part was run"
+            tell(case, state, why)
+
+
+main()

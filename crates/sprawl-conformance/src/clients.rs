@@ -1,0 +1,322 @@
+//! Which foreign clients are run, and how is each set up and called?
+//!
+//! Every client is a program under `conformance/` that takes BOOTSTRAP (and CASES, FULL) from the environment
+//! and prints its plan and its results as JSON lines ([`crate::row`]).
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+
+use crate::kafka::log_setting;
+use crate::setup::{self, install, repository, run};
+
+/// A foreign client.
+#[derive(Clone, Copy, Debug)]
+pub struct Client {
+    /// Its name in rows and on the command line.
+    pub name: &'static str,
+    /// Installs what it needs and returns the call, without the server's address.
+    pub set_up: fn() -> Result<Command>,
+    /// Broker settings that its cases rest on.
+    pub settings: &'static [(&'static str, &'static str)],
+}
+
+/// A rebalance need not wait for members that will not come.
+const QUICK_GROUPS: &[(&str, &str)] = &[("group.initial.rebalance.delay.ms", "0")];
+/// librdkafka's tests expect several partitions of an auto-created topic.
+const LIBRDKAFKA: &[(&str, &str)] = &[
+    ("group.initial.rebalance.delay.ms", "0"),
+    ("num.partitions", "4"),
+];
+
+/// For those of librdkafka's tests that must meet unknown topics.
+const NO_AUTO_CREATE: &[(&str, &str)] = &[
+    ("group.initial.rebalance.delay.ms", "0"),
+    ("num.partitions", "4"),
+    ("auto.create.topics.enable", "false"),
+];
+
+/// Every client, the slowest first so that two workers end together.
+pub const CLIENTS: &[Client] = &[
+    Client {
+        name: "librdkafka-suite",
+        set_up: librdkafka_suite,
+        settings: LIBRDKAFKA,
+    },
+    Client {
+        name: "librdkafka-suite-noautocreate",
+        set_up: librdkafka_noautocreate,
+        settings: NO_AUTO_CREATE,
+    },
+    Client {
+        name: "kafka-tools",
+        set_up: kafka_tools,
+        settings: QUICK_GROUPS,
+    },
+    Client {
+        name: "kafka-clients",
+        set_up: kafka_clients,
+        settings: QUICK_GROUPS,
+    },
+    Client {
+        name: "confluent-kafka",
+        set_up: confluent_kafka,
+        settings: QUICK_GROUPS,
+    },
+    Client {
+        name: "kafka-python",
+        set_up: kafka_python,
+        settings: QUICK_GROUPS,
+    },
+    Client {
+        name: "aiokafka",
+        set_up: aiokafka,
+        settings: QUICK_GROUPS,
+    },
+    Client {
+        name: "kafkajs",
+        set_up: kafkajs,
+        settings: QUICK_GROUPS,
+    },
+    Client {
+        name: "franz-go",
+        set_up: franz_go,
+        settings: QUICK_GROUPS,
+    },
+    Client {
+        name: "sarama",
+        set_up: sarama,
+        settings: QUICK_GROUPS,
+    },
+    Client {
+        name: "kafka-go",
+        set_up: kafka_go,
+        settings: QUICK_GROUPS,
+    },
+    Client {
+        name: "kcat",
+        set_up: kcat,
+        settings: QUICK_GROUPS,
+    },
+];
+
+fn source(path: &str) -> PathBuf {
+    repository().join("conformance").join(path)
+}
+
+fn python_program(python: &Path, program: &str) -> Command {
+    let mut command = Command::new(python);
+    command
+        .arg(source(program))
+        .env("PYTHONPATH", source("python"));
+    command.env("PYTHONDONTWRITEBYTECODE", "1");
+    command
+}
+
+/// The interpreter of the virtual environment with every Python client.
+pub fn python_clients() -> Result<PathBuf> {
+    setup::need(&setup::PYTHON)?;
+    let pins = source("python/requirements.txt");
+    let folder = install("python", &[&pins], |folder| {
+        run(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
+        run(Command::new(folder.join("bin/python"))
+            .args([
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--no-deps",
+                "--requirement",
+            ])
+            .arg(&pins))
+    })?;
+    Ok(folder.join("bin/python"))
+}
+
+fn confluent_kafka() -> Result<Command> {
+    Ok(python_program(&python_clients()?, "python/confluent.py"))
+}
+
+fn kafka_python() -> Result<Command> {
+    Ok(python_program(&python_clients()?, "python/kafka_python.py"))
+}
+
+fn aiokafka() -> Result<Command> {
+    Ok(python_program(&python_clients()?, "python/aio.py"))
+}
+
+fn kcat() -> Result<Command> {
+    setup::need(&setup::PYTHON)?;
+    setup::need(&setup::KCAT)?;
+    Ok(python_program(Path::new("python3"), "kcat/cases.py"))
+}
+
+fn kafka_tools() -> Result<Command> {
+    setup::need(&setup::PYTHON)?;
+    let mut command = python_program(Path::new("python3"), "kafka/tools.py");
+    command
+        .env("CLASSPATH", setup::java_tools()?)
+        .env("LOG_SETTING", log_setting());
+    command.env("KAFKA_VERSION", setup::kafka_version()?);
+    Ok(command)
+}
+
+fn kafka_clients() -> Result<Command> {
+    let classpath = setup::java_tools()?;
+    let (pom, cases) = (source("kafka/pom.xml"), source("java/Cases.java"));
+    let folder = install("java", &[&pom, &cases], |folder| {
+        run(Command::new("javac")
+            .args(["-cp", &classpath, "-d"])
+            .arg(folder)
+            .arg(&cases))
+    })?;
+    let mut command = Command::new("java");
+    command.args([
+        "-XX:TieredStopAtLevel=1",
+        "-Dconformance.log.level=WARN",
+        "-cp",
+    ]);
+    command
+        .arg(format!("{}:{classpath}", folder.display()))
+        .arg(log_setting())
+        .arg("Cases");
+    Ok(command)
+}
+
+fn kafkajs() -> Result<Command> {
+    setup::need(&setup::NODE)?;
+    let pins = ["package.json", "package-lock.json"].map(|name| source("javascript").join(name));
+    let folder = install("javascript", &[&pins[0], &pins[1]], |folder| {
+        for pin in &pins {
+            std::fs::copy(
+                pin,
+                folder.join(pin.file_name().context("pin without a name")?),
+            )?;
+        }
+        run(Command::new("npm")
+            .args(["ci", "--silent", "--ignore-scripts"])
+            .current_dir(folder))
+    })?;
+    let mut command = Command::new("node");
+    command.arg(source("javascript/cases.js"));
+    command
+        .env("NODE_PATH", folder.join("node_modules"))
+        .env("KAFKAJS_NO_PARTITIONER_WARNING", "1");
+    Ok(command)
+}
+
+fn go_program(name: &str) -> Result<Command> {
+    setup::need(&setup::GO)?;
+    let module = source("go");
+    let main = module.join(name).join("main.go");
+    let pins = [
+        module.join("go.mod"),
+        module.join("go.sum"),
+        module.join("cases/cases.go"),
+        main,
+    ];
+    let pins: Vec<&Path> = pins.iter().map(PathBuf::as_path).collect();
+    let folder = install(&format!("go-{name}"), &pins, |folder| {
+        run(Command::new("go")
+            .args(["build", "-mod=readonly", "-o"])
+            .arg(folder.join("cases"))
+            .arg(format!("./{name}"))
+            .current_dir(&module))
+    })?;
+    Ok(Command::new(folder.join("cases")))
+}
+
+fn franz_go() -> Result<Command> {
+    go_program("franz")
+}
+
+fn sarama() -> Result<Command> {
+    go_program("sarama")
+}
+
+fn kafka_go() -> Result<Command> {
+    go_program("kafkago")
+}
+
+fn librdkafka_suite() -> Result<Command> {
+    setup::need(&setup::PYTHON)?;
+    setup::need(&setup::C_COMPILER)?;
+    let (manifest, lock) = (
+        source("librdkafka/Cargo.toml"),
+        source("librdkafka/Cargo.lock"),
+    );
+    let folder = install("librdkafka", &[&manifest, &lock], |folder| {
+        build_librdkafka(&manifest, folder)
+    })?;
+    let mut command = python_program(Path::new("python3"), "librdkafka/suite.py");
+    command
+        .env("LIBRDKAFKA", folder)
+        .env("KAFKA_VERSION", setup::kafka_version()?)
+        .env("CLASSPATH", setup::java_tools()?)
+        .env("LOG_SETTING", log_setting());
+    Ok(command)
+}
+
+fn librdkafka_noautocreate() -> Result<Command> {
+    let mut command = librdkafka_suite()?;
+    command.env("SCENARIO", "noautocreate");
+    Ok(command)
+}
+
+/// Copies librdkafka out of the source of the pinned `rdkafka-sys` crate and builds its test runner.
+fn build_librdkafka(manifest: &Path, folder: &Path) -> Result<()> {
+    run(Command::new(env!("CARGO"))
+        .args(["fetch", "--locked", "--manifest-path"])
+        .arg(manifest))?;
+    let from = crate_source(manifest, "rdkafka-sys")?.join("librdkafka/.");
+    run(Command::new("cp").arg("-r").arg(from).arg(folder))?;
+    let quiet = ["--disable-syslog", "--disable-gssapi", "--disable-curl"];
+    run(Command::new("./configure").args(quiet).current_dir(folder))?;
+    let jobs = std::thread::available_parallelism()?.to_string();
+    run(Command::new("make")
+        .args(["-j", &jobs, "libs"])
+        .current_dir(folder))?;
+    run(Command::new("make")
+        .args(["-j", &jobs, "-C", "tests", "test-runner"])
+        .current_dir(folder))
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    packages: Vec<Package>,
+}
+
+#[derive(Deserialize)]
+struct Package {
+    name: String,
+    manifest_path: PathBuf,
+}
+
+fn crate_source(manifest: &Path, name: &str) -> Result<PathBuf> {
+    let output = Command::new(env!("CARGO"))
+        .args([
+            "metadata",
+            "--format-version",
+            "1",
+            "--locked",
+            "--offline",
+            "--manifest-path",
+        ])
+        .arg(manifest)
+        .output()?;
+    let metadata: Metadata = serde_json::from_slice(&output.stdout)
+        .with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())?;
+    let package = metadata
+        .packages
+        .into_iter()
+        .find(|package| package.name == name);
+    let path = package
+        .with_context(|| format!("the manifest pins no {name}"))?
+        .manifest_path;
+    Ok(path
+        .parent()
+        .context("a manifest lies in a folder")?
+        .to_path_buf())
+}

@@ -1,0 +1,319 @@
+//! How is a whole run done? Every client against a fresh server of its own, a few clients at a time.
+//!
+//! Invariants: a case judges Sprawl only if it passed against Apache Kafka (`conformance/proved.json`, written
+//! by a whole run against Kafka); a server that dies or does not stop cleanly is itself a failed case.
+
+use std::fs::File;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use rustix::process::{Pid, Signal, kill_process_group};
+
+use crate::clients::{CLIENTS, Client};
+use crate::kafka::{KafkaOptions, KafkaServer};
+use crate::row::{self, Counts, Outcome, Row};
+use crate::server::Server;
+use crate::sprawl::{SprawlOptions, SprawlServer};
+use crate::{setup, wait};
+
+const CLIENT_WAIT_MAX: Duration = Duration::from_secs(15 * 60);
+const KAFKA_HEAP_MIB: u32 = 512;
+/// SIGTERM is how Kafka is stopped, and the JVM says so in its exit code.
+const KAFKA_STOP_CODE: i32 = 143;
+/// The case that every server must pass after every client.
+const STOPS: &str = "server-stops-cleanly";
+
+/// What the clients are run against.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// The Sprawl binary at this path.
+    Sprawl(PathBuf),
+    /// Apache Kafka, to prove the cases.
+    Kafka,
+}
+
+impl Peer {
+    /// Name of the peer in file names and messages.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Sprawl(_) => "sprawl",
+            Self::Kafka => "kafka",
+        }
+    }
+}
+
+/// Which part of the clients' cases is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// What continuous integration has time for.
+    Usual,
+    /// Everything that is in scope.
+    Full,
+}
+
+/// What to run.
+#[derive(Clone, Debug)]
+pub struct RunOptions {
+    /// The server.
+    pub peer: Peer,
+    /// Clients to run, all when empty.
+    pub clients: Vec<String>,
+    /// Cases to run, comma-separated, all when empty.
+    pub cases: String,
+    /// How much of each client.
+    pub extent: Extent,
+    /// How many clients run at once.
+    pub jobs: usize,
+}
+
+impl RunOptions {
+    /// True when nothing was left out by name.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.clients.is_empty() && self.cases.is_empty()
+    }
+}
+
+/// Folder of a peer's logs and results.
+#[must_use]
+pub fn results_folder(peer: &Peer) -> PathBuf {
+    let root = setup::repository();
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or(root.join("target"), PathBuf::from);
+    target.join("conformance").join(peer.name())
+}
+
+/// The rows of the last whole run against Apache Kafka.
+#[must_use]
+pub fn proved_file() -> PathBuf {
+    setup::repository().join("conformance/proved.json")
+}
+
+/// Runs the chosen clients, telling `tell` of each that ended, and returns every row in the clients' order.
+pub fn run(options: &RunOptions, tell: &(dyn Fn(&str) + Sync)) -> Result<Vec<Row>> {
+    let chosen = choose(&options.clients)?;
+    let next = Mutex::new(chosen.iter());
+    let all_rows = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..options.jobs.max(1) {
+            scope.spawn(|| {
+                while let Some(client) = take(&next) {
+                    let start = Instant::now();
+                    let rows = run_client(client, options).unwrap_or_else(|error| {
+                        vec![failed(client.name, "set-up", &format!("{error:#}"))]
+                    });
+                    tell(&summary(client.name, &rows, start.elapsed()));
+                    all_rows
+                        .lock()
+                        .expect("no worker panics with the lock held")
+                        .extend(rows);
+                }
+            });
+        }
+    });
+    let mut rows = all_rows
+        .into_inner()
+        .expect("no worker panics with the lock held");
+    rows.sort_by_key(|row| CLIENTS.iter().position(|client| client.name == row.client));
+    if options.peer != Peer::Kafka {
+        refuse_unproved(&mut rows, &row::load(&proved_file())?);
+    }
+    std::fs::create_dir_all(results_folder(&options.peer))?;
+    row::save(&rows, &results_folder(&options.peer).join("results.json"))?;
+    Ok(rows)
+}
+
+fn take<'a>(next: &Mutex<std::slice::Iter<'_, &'a Client>>) -> Option<&'a Client> {
+    next.lock()
+        .expect("no worker panics with the lock held")
+        .next()
+        .copied()
+}
+
+fn choose(names: &[String]) -> Result<Vec<&'static Client>> {
+    if names.is_empty() {
+        return Ok(CLIENTS.iter().collect());
+    }
+    names
+        .iter()
+        .map(|name| {
+            let known = || {
+                CLIENTS
+                    .iter()
+                    .map(|client| client.name)
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            };
+            CLIENTS
+                .iter()
+                .find(|client| client.name == name)
+                .with_context(|| format!("no client {name}; there are {}", known()))
+        })
+        .collect()
+}
+
+fn run_client(client: &Client, options: &RunOptions) -> Result<Vec<Row>> {
+    let mut command = (client.set_up)()?;
+    let folder = results_folder(&options.peer).join(client.name);
+    if folder.is_dir() {
+        std::fs::remove_dir_all(&folder)?;
+    }
+    std::fs::create_dir_all(&folder)?;
+    let mut server = start_server(&options.peer, &folder, client.settings)?;
+    command
+        .env("BOOTSTRAP", server.bootstrap())
+        .env("CASES", &options.cases);
+    if options.extent == Extent::Full {
+        command.env("FULL", "1");
+    }
+    let how_it_ended = run_program(command, &folder)?;
+    let output = std::fs::read(folder.join("program.out"))?;
+    let mut rows = row::parse_output(
+        client.name,
+        &String::from_utf8_lossy(&output),
+        &how_it_ended,
+    );
+    let version = rows
+        .first()
+        .map(|row| row.version.clone())
+        .unwrap_or_default();
+    let end = if server.is_running()? {
+        judge_end(&options.peer, server.stop())
+    } else {
+        Some(format!("the server died; see {}", server.log().display()))
+    };
+    let mut last = failed(client.name, STOPS, end.as_deref().unwrap_or_default());
+    last.version = version;
+    if end.is_none() {
+        last.result = Outcome::Passed;
+        remove_data(&folder)?;
+    }
+    rows.push(last);
+    Ok(rows)
+}
+
+/// Starts a fresh `peer` with data and log in `folder`.
+pub fn start_server(peer: &Peer, folder: &Path, settings: &[(&str, &str)]) -> Result<Server> {
+    let settings: Vec<(String, String)> = settings
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect();
+    match peer {
+        Peer::Kafka => KafkaServer::start(&KafkaOptions {
+            settings,
+            heap_mib: KAFKA_HEAP_MIB,
+            ..KafkaOptions::new(folder)
+        }),
+        Peer::Sprawl(binary) => SprawlServer::start(&SprawlOptions {
+            settings,
+            ..SprawlOptions::new(binary, folder)
+        }),
+    }
+}
+
+/// Runs the client's program to its end or the deadline and says in words how it ended.
+fn run_program(mut command: Command, folder: &Path) -> Result<String> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(File::create(folder.join("program.out"))?)
+        .stderr(File::create(folder.join("program.err"))?)
+        .process_group(0)
+        .spawn()
+        .with_context(|| format!("cannot start {program}"))?;
+    let ended = wait::until("the program to end", CLIENT_WAIT_MAX, || {
+        Ok(child.try_wait()?)
+    });
+    let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    // What the program started ends with it. An error only says that nothing is left.
+    let _ended = kill_process_group(group.context("the child has no process id")?, Signal::KILL);
+    match ended {
+        Ok(status) => Ok(format!("ended with {status}")),
+        Err(_) => {
+            child.wait()?;
+            Ok(format!("was ended after {CLIENT_WAIT_MAX:?}"))
+        }
+    }
+}
+
+fn judge_end(peer: &Peer, end: Result<ExitStatus>) -> Option<String> {
+    let expected = match peer {
+        Peer::Kafka => KAFKA_STOP_CODE,
+        Peer::Sprawl(_) => 0,
+    };
+    match end {
+        Ok(status) if status.code() == Some(expected) => None,
+        Ok(status) => Some(format!("the server ended with {status}")),
+        Err(error) => Some(format!("{error:#}")),
+    }
+}
+
+fn remove_data(folder: &Path) -> Result<()> {
+    let data = folder.join("data");
+    if data.is_dir() {
+        std::fs::remove_dir_all(&data)?;
+    }
+    Ok(())
+}
+
+fn refuse_unproved(rows: &mut [Row], proved: &[Row]) {
+    for row in rows.iter_mut().filter(|row| row.result == Outcome::Passed) {
+        let is_proved = proved.iter().any(|proof| {
+            (&proof.client, &proof.case) == (&row.client, &row.case)
+                && proof.result == Outcome::Passed
+        });
+        if !is_proved {
+            row.result = Outcome::Failed;
+            "never passed against Apache Kafka: run with --peer kafka".clone_into(&mut row.reason);
+        }
+    }
+}
+
+fn failed(client: &str, case: &str, reason: &str) -> Row {
+    Row {
+        client: client.to_owned(),
+        version: String::new(),
+        case: case.to_owned(),
+        result: Outcome::Failed,
+        reason: reason.to_owned(),
+    }
+}
+
+fn summary(client: &str, rows: &[Row], took: Duration) -> String {
+    let mut text = format!(
+        "{client}: {} in {:.0} s",
+        Counts::of(rows),
+        took.as_secs_f64()
+    );
+    for row in rows.iter().filter(|row| row.result == Outcome::Failed) {
+        text.push_str(&format!("\n  FAILED {}: {}", row.case, row.reason));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn case_never_proved_against_kafka_cannot_pass() {
+        let mut pass = failed("kcat", "produce", "");
+        pass.result = Outcome::Passed;
+        let mut rows = [pass.clone()];
+        refuse_unproved(&mut rows, &[]);
+        assert_eq!(rows[0].result, Outcome::Failed);
+        let mut rows = [pass.clone()];
+        refuse_unproved(&mut rows, &[pass]);
+        assert_eq!(rows[0].result, Outcome::Passed);
+    }
+
+    #[test]
+    fn unknown_client_is_refused_by_name() {
+        let error = choose(&["kcta".to_owned()]).unwrap_err();
+        assert!(error.to_string().contains("kcta") && error.to_string().contains("kcat"));
+    }
+}
