@@ -1,0 +1,38 @@
+//! Administration: topics, settings, groups, offsets.
+//!
+//! One module a subject; every call is carried out once per broker that has a say in it, and answers
+//! with one result an item, so that a caller can report each.
+
+mod configs;
+mod groups;
+mod offsets;
+mod topics;
+
+pub use configs::{ConfigEntry, ConfigOperation, ConfigResource};
+pub use groups::{GroupDescription, GroupListing, GroupMember};
+pub(crate) use groups::{commit_topics, group_id};
+pub use offsets::{OffsetSpec, TimestampedOffset};
+pub use topics::{BrokerLogDir, NewTopic};
+
+use crate::client::Client;
+
+/// Calls that change or describe a cluster.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    client: Client,
+}
+
+impl Admin {
+    /// Makes an administrator's view of `client`.
+    pub fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    /// Returns the client underneath.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+}
+
+/// How long the broker may take to carry out a change, in milliseconds.
+const CHANGE_WAIT_MS: i32 = 30_000;
