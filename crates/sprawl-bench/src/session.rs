@@ -349,7 +349,7 @@ impl Session<'_> {
         let measured = self
             .setup
             .driver
-            .load_with(&server.bootstrap(), &[], &arguments)?;
+            .load(&server.bootstrap(), &[], &arguments)?;
         let cpu_seconds = process::settled_cpu_seconds(server.pid())? - before;
         Ok(Cost {
             measured,

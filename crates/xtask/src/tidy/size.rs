@@ -1,5 +1,5 @@
-//! Does each file and each function fit the reader's head: 800 lines, 70 lines, 5 parameters, no
-//! boolean parameters?
+//! Does each file and each function fit the reader's head: 800 lines, 70 lines, 5 parameters, and no
+//! boolean parameters where another crate calls?
 //!
 //! A scanner, not a parser: it blanks comments and literals, then follows braces and parentheses.
 //! Tests are exempt: everything from `#[cfg(test)] mod` on, `tests.rs`, and `tests/`.
@@ -62,7 +62,7 @@ fn check_function(name: &str, function: &Function<'_>, violations: &mut Vec<Viol
     }
     let is_bool = |parameter: &&&str| parameter.rsplit(':').next().map(str::trim) == Some("bool");
     let bool_count = parameters.iter().filter(is_bool).count();
-    if bool_count > 0 {
+    if function.is_public && bool_count > 0 {
         report(
             "fn-bool",
             bool_count,
@@ -77,6 +77,7 @@ struct Function<'a> {
     line: usize,
     line_count: usize,
     parameters: &'a str,
+    is_public: bool,
 }
 
 /// Finds every function with a body in blanked code.
@@ -119,7 +120,14 @@ fn function_at(code: &str, start: usize) -> Option<Function<'_>> {
         line: code[..start].matches('\n').count() + 1,
         line_count: rest[..end].matches('\n').count() + 1,
         parameters: &rest[open + 1..close],
+        is_public: is_public(&code[..start]),
     })
+}
+
+/// Whether what stands before `fn` on its line begins with `pub` without a restriction.
+fn is_public(before: &str) -> bool {
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    line.trim_start().starts_with("pub ")
 }
 
 /// Position of the bracket that closes the one `text` opens with.
@@ -317,12 +325,13 @@ mod tests {
     }
 
     #[test]
-    fn a_boolean_parameter_is_found() {
+    fn a_boolean_parameter_of_a_public_function_is_found() {
         assert_eq!(
-            found("fn f(a: u8, b: bool) {}"),
+            found("    pub async fn f(a: u8, b: bool) {}"),
             [("fn-bool", "a.rs:f".to_owned(), 1)]
         );
-        assert!(found("fn f(a: Fn(bool) -> u8) -> bool { true }").is_empty());
+        assert!(found("pub fn f(a: Fn(bool) -> u8) -> bool { true }").is_empty());
+        assert!(found("pub(crate) fn f(a: u8, b: bool) {}").is_empty());
     }
 
     #[test]
