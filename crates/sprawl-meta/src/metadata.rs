@@ -59,7 +59,8 @@ impl std::fmt::Debug for Metadata {
 }
 
 impl Metadata {
-    /// Opens the metadata in a directory, or begins a new cluster there.
+    /// Opens the metadata in a directory, or begins a new cluster there. The directory is made when it
+    /// is missing; its parent is there and durable.
     ///
     /// On return the node leads and the image has every command that was ever answered. Costs two
     /// synced writes at the first start and none at later ones.

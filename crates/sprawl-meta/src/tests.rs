@@ -51,6 +51,8 @@ fn openrafts_own_storage_suite_passes() {
 /// Runs a test as the simulator does: one thread, a clock that stands still.
 fn simulate<F: Future<Output = ()>>(test: impl FnOnce(Io, SimHandles) -> F) {
     let (io, handles) = Io::simulated(7);
+    io.disk.create_dir_all(Path::new("/data")).unwrap();
+    io.disk.sync_dir(Path::new("/")).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .start_paused(true)
@@ -444,7 +446,7 @@ fn log_fixture_of_version_1_is_read() {
         ));
         let metadata = open(&io).await;
         let image = metadata.image();
-        assert_eq!(image.cluster_id(), "0UF_AGtXQAmuu7s3CJQWlA");
+        assert_eq!(image.cluster_id(), "u0PXIzRTZSg6KZsu01kBKw");
         assert_eq!(image.topic_count(), 20);
         assert!(has_topic(&metadata, 0) && has_topic(&metadata, 19));
         assert_eq!(image.broker(BrokerId(0)).unwrap().epoch, BrokerEpoch(3));
