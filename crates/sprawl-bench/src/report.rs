@@ -246,8 +246,10 @@ fn introduction(text: &mut String, samples: &Samples) -> Result<()> {
         .unwrap_or(0);
     writeln!(
         text,
-        "`make bench` writes this page. Run of {} at {}: {rounds} rounds, servers alternating within \
-         each, one at a time. Apache Kafka {} ({}), {}, {} memory, Linux {}. Server and load generator \
+        "`make bench` writes this page. Run of {} at {}: {rounds} rounds, servers alternating \
+         within \
+         each, one at a time. Apache Kafka {} ({}), {}, {} memory, Linux {}. Server and load \
+         generator \
          share these cores, so throughput is bounded by what both cost together.",
         about("date"),
         about("commit"),
@@ -311,7 +313,8 @@ fn disk(text: &mut String, samples: &Samples) -> Result<()> {
     ) {
         write!(
             text,
-            "\n### The disk alone\n\nSequential writes of 1 MiB, each followed by fdatasync: {} MiB/s \
+            "\n### The disk alone\n\nSequential writes of 1 MiB, each followed by fdatasync: {} \
+             MiB/s \
              through the page cache, {} MiB/s past it.\n",
             short(buffered.median),
             short(direct.median)
@@ -326,23 +329,34 @@ fn method(text: &mut String, samples: &Samples) -> Result<()> {
     write!(
         text,
         "\n## Method\n\n\
-         - Driver: librdkafka through `bench-driver`, its defaults with {} (1,000 partitions: {}; end to end: linger.ms=1), acks=all, \
-         no compression, records that do not compress, 16 records to a partition before the next has its turn. The second opinion is \
+         - Driver: librdkafka through `bench-driver`, its defaults with {} (1,000 partitions: {}; \
+         end to end: linger.ms=1), acks=all, \
+         no compression, records that do not compress, 16 records to a partition before the next \
+         has its turn. The second opinion is \
          Kafka's `ProducerPerformance` (batch.size=262144, linger.ms=5, buffer.memory=128 MiB).\n\
-         - Kafka: its own defaults, one process as broker and controller, 1 GiB heap. \"fsync per batch\" is the \
+         - Kafka: its own defaults, one process as broker and controller, 1 GiB heap. \"fsync per \
+         batch\" is the \
          topic setting flush.messages=1.\n\
-         - A fresh server and data directory per server and round. {} MiB are sent before anything is measured, \
-         then {} MiB of 1 KiB records, {} MiB of 100 B records, {} MiB over 1,000 partitions; an eighth of each for \
+         - A fresh server and data directory per server and round. {} MiB are sent before \
+         anything is measured, \
+         then {} MiB of 1 KiB records, {} MiB of 100 B records, {} MiB over 1,000 partitions; an \
+         eighth of each for \
          Kafka with an fsync per batch.\n\
-         - Broker CPU: user and system time of the server process from /proc, read before the load and again \
-         when the server has come to rest, so that work behind the acknowledgement counts. The kernel's own \
+         - Broker CPU: user and system time of the server process from /proc, read before the \
+         load and again \
+         when the server has come to rest, so that work behind the acknowledgement counts. The \
+         kernel's own \
          write-back of dirty pages is charged to no process: that favours Kafka.\n\
-         - Latency of a produce: from the send call to the delivery report, at full load, so it is mostly the \
-         client's queue. End to end: from the send call to the poll that returns the record, at a fixed rate, \
+         - Latency of a produce: from the send call to the delivery report, at full load, so it \
+         is mostly the \
+         client's queue. End to end: from the send call to the poll that returns the record, at a \
+         fixed rate, \
          {} s after {} s of warm-up.\n\
-         - Restart: at least {} MiB sent, the last of it right before kill -9; the clock runs from the start of the \
+         - Restart: at least {} MiB sent, the last of it right before kill -9; the clock runs \
+         from the start of the \
          new process.\n\
-         - From disk: the server is stopped, the page cache dropped, the server started, then read.\n",
+         - From disk: the server is stopped, the page cache dropped, the server started, then \
+         read.\n",
         SETTINGS.join(", "),
         MANY_SETTINGS.join(", "),
         mib(scale.warm_up_bytes),
