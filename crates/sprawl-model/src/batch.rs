@@ -15,8 +15,8 @@ mod varint;
 pub use build::{BatchBuilder, BatchOptions};
 pub use error::{BatchError, RecordFault};
 pub use header::{
-    Attributes, BatchHeader, HEADER_BYTES, TimestampType, set_base_offset, set_leader_epoch,
-    set_log_append_time, verify_crc,
+    Attributes, BatchHeader, HEADER_BYTES, TimestampType, set_base_offset, set_create_time,
+    set_leader_epoch, set_log_append_time, verify_crc,
 };
 pub use records::{HeaderRef, Headers, RecordRef, Records, payload};
 pub use split::Batches;

@@ -285,6 +285,18 @@ impl PartitionLog {
         Some((floor.map_or(epoch, |known| known.epoch), end))
     }
 
+    /// Returns the wait for a batch that was appended earlier: the original of a duplicate.
+    pub fn pending(self: &Arc<Self>, base_offset: Offset, end: Offset) -> Pending {
+        Pending::new(Arc::clone(self), base_offset, end)
+    }
+
+    /// Returns the leader epoch under which the record at `offset` was, or would be, appended.
+    pub fn epoch_of(&self, offset: Offset) -> Option<LeaderEpoch> {
+        let inner = self.inner();
+        let after = inner.epochs.partition_point(|known| known.start <= offset);
+        inner.epochs.get(after.checked_sub(1)?).map(|known| known.epoch)
+    }
+
     /// Returns the newest leader epoch in the log.
     pub fn latest_epoch(&self) -> Option<LeaderEpoch> {
         self.inner().epochs.last().map(|known| known.epoch)

@@ -1,0 +1,34 @@
+//! What a broker does on its own: forgetting idle producers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sprawl_io::time;
+
+use crate::broker::Broker;
+
+/// How often idle producers are looked for (`producer.id.expiration.check.interval.ms`).
+const PRODUCER_EXPIRY_INTERVAL: Duration = Duration::from_secs(600);
+
+/// Starts the broker's own tasks; they end when it stops.
+pub(crate) fn start(broker: &Arc<Broker>) {
+    let expiring = broker.clone();
+    broker
+        .io
+        .spawn
+        .task(Box::pin(async move { expire_producers(&expiring).await }));
+}
+
+async fn expire_producers(broker: &Broker) {
+    loop {
+        tokio::select! {
+            biased;
+            () = broker.stopping() => return,
+            () = time::sleep(PRODUCER_EXPIRY_INTERVAL) => {
+                for partition in broker.partitions.all() {
+                    partition.expire_producers(broker.settings.producer_id_expiration_ms);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! What every handler can reach: settings, metadata, partitions, sessions, the door to the outside.
+
+use std::sync::Arc;
+
+use sprawl_core::config::BrokerSettings;
+use sprawl_core::metadata::{MetadataCommand, MetadataImage, MetadataReply, Topic};
+use sprawl_io::{Io, spawn};
+use sprawl_log::{LogStore, Pressure};
+use sprawl_meta::{Metadata, ProposeError};
+use sprawl_model::{BrokerEpoch, BrokerId, PartitionId, TenantId, TopicId};
+use sprawl_protocol::ErrorCode;
+use tokio::sync::watch;
+
+use crate::dispatch::RequestContext;
+use crate::fetch::session::FetchSessions;
+use crate::listener::Connections;
+use crate::metrics::BrokerMetrics;
+use crate::options::Limits;
+use crate::partition::Partition;
+use crate::partitions::{Partitions, ReconcileError};
+use crate::producer_ids::ProducerIds;
+
+/// The client id under which Kafka's own admin tools may write to internal topics.
+const ADMIN_CLIENT_ID: &str = "__admin_client";
+
+/// The first produce version that names topics by id.
+const PRODUCE_TOPIC_ID_VERSION: i16 = 13;
+
+/// A running broker's parts.
+#[derive(Debug)]
+pub(crate) struct Broker {
+    pub(crate) io: Io,
+    pub(crate) settings: BrokerSettings,
+    pub(crate) limits: Limits,
+    pub(crate) broker_epoch: BrokerEpoch,
+    pub(crate) metadata: Metadata,
+    pub(crate) store: LogStore,
+    pub(crate) partitions: Arc<Partitions>,
+    pub(crate) sessions: FetchSessions,
+    pub(crate) producer_ids: ProducerIds,
+    pub(crate) connections: Connections,
+    pub(crate) metrics: BrokerMetrics,
+    pub(crate) stop: watch::Sender<bool>,
+}
+
+/// Why a metadata change did not take effect here.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ChangeError {
+    /// It was not committed.
+    #[error(transparent)]
+    Propose(#[from] ProposeError),
+    /// It was committed, but this broker cannot follow it yet.
+    #[error(transparent)]
+    Reconcile(#[from] ReconcileError),
+    /// The broker is going down.
+    #[error("the broker is stopping")]
+    Stopping,
+}
+
+impl Broker {
+    pub(crate) fn io(&self) -> &Io {
+        &self.io
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    pub(crate) fn metrics(&self) -> &BrokerMetrics {
+        &self.metrics
+    }
+
+    pub(crate) fn connections(&self) -> &Connections {
+        &self.connections
+    }
+
+    pub(crate) fn fetch_sessions(&self) -> &FetchSessions {
+        &self.sessions
+    }
+
+    pub(crate) fn producer_ids(&self) -> &ProducerIds {
+        &self.producer_ids
+    }
+
+    pub(crate) fn broker_id(&self) -> BrokerId {
+        self.settings.node_id
+    }
+
+    pub(crate) fn broker_epoch(&self) -> BrokerEpoch {
+        self.broker_epoch
+    }
+
+    /// The metadata as this broker knows it.
+    pub(crate) fn image(&self) -> Arc<MetadataImage> {
+        self.metadata.image()
+    }
+
+    /// How full memory and disk are.
+    pub(crate) fn pressure(&self) -> Pressure {
+        self.store.pressure()
+    }
+
+    /// Ends when the broker is asked to stop.
+    pub(crate) async fn stopping(&self) {
+        let mut stop = self.stop.subscribe();
+        // The sender lives as long as the broker, so this ends only by a stop.
+        drop(stop.wait_for(|stop| *stop).await);
+    }
+
+    /// Commits a change and waits until this broker's partitions follow it.
+    pub(crate) async fn propose(
+        &self,
+        command: MetadataCommand,
+    ) -> Result<MetadataReply, ChangeError> {
+        let reply = self.metadata.propose(command).await?;
+        self.follow_metadata().await?;
+        Ok(reply)
+    }
+
+    /// Brings the partitions in step with the metadata.
+    pub(crate) async fn follow_metadata(&self) -> Result<(), ChangeError> {
+        let (partitions, image) = (self.partitions.clone(), self.image());
+        spawn::blocking(self.io.spawn.as_ref(), move || partitions.reconcile(&image))
+            .await
+            .ok_or(ChangeError::Stopping)??;
+        Ok(())
+    }
+
+    /// Finds the topic that a request names, by id where there is one.
+    pub(crate) fn find_topic(&self, name: &str, id: TopicId) -> Result<Arc<Topic>, ErrorCode> {
+        let image = self.image();
+        if id == TopicId::NONE {
+            let found = image.topic(TenantId::DEFAULT, name);
+            found.cloned().ok_or(ErrorCode::UnknownTopicOrPartition)
+        } else {
+            image
+                .topic_by_id(id)
+                .cloned()
+                .ok_or(ErrorCode::UnknownTopicId)
+        }
+    }
+
+    /// Finds a partition that this broker leads, by topic id where there is one, by name otherwise.
+    pub(crate) fn find_partition(
+        &self,
+        name: &str,
+        id: TopicId,
+        partition: PartitionId,
+    ) -> Result<Arc<Partition>, ErrorCode> {
+        let topic = self.find_topic(name, id)?;
+        if topic.partition(partition).is_none() {
+            return Err(ErrorCode::UnknownTopicOrPartition);
+        }
+        self.partitions
+            .get(topic.id, partition)
+            .ok_or(ErrorCode::NotLeaderOrFollower)
+    }
+
+    /// Finds a partition for a producer: internal topics are closed to ordinary clients.
+    pub(crate) fn find_for_produce(
+        &self,
+        context: &RequestContext,
+        name: &str,
+        id: uuid::Uuid,
+        partition: i32,
+    ) -> Result<Arc<Partition>, ErrorCode> {
+        if context.version >= PRODUCE_TOPIC_ID_VERSION && id.is_nil() {
+            return Err(ErrorCode::UnknownTopicId);
+        }
+        let found = self.find_partition(name, TopicId(id), PartitionId(partition))?;
+        let is_admin = context.client_id.as_deref() == Some(ADMIN_CLIENT_ID);
+        if sprawl_core::metadata::is_internal_topic(&found.name().topic) && !is_admin {
+            return Err(ErrorCode::InvalidTopicException);
+        }
+        Ok(found)
+    }
+}

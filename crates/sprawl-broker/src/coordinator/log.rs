@@ -1,0 +1,108 @@
+//! How does a shard write to and read from its partition?
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use sprawl_core::group::GroupError;
+use sprawl_io::net::BoxFuture;
+use sprawl_log::{AtLeastOne, Part, ReadRequest};
+use sprawl_model::Offset;
+
+use crate::partition::Partition;
+use crate::replicated_log::{AppendError, ReplicatedLog};
+use crate::validate::ValidBatch;
+
+/// How much is read at once while loading (`offsets.load.buffer.size`).
+const LOAD_BYTES_MAX: usize = 5 * 1024 * 1024;
+
+/// Why a batch was not appended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum AppendRefused {
+    /// Nothing was written and the log goes on; the request gets this error.
+    Refused(GroupError),
+    /// The log takes nothing more.
+    Failed(String),
+}
+
+/// The batch is in the log until this says that it stays there: the offset of its first record, or why
+/// the log failed.
+pub(super) type DurableOffset = BoxFuture<'static, Result<Offset, String>>;
+
+/// A shard's log.
+pub(super) trait CoordinatorLog: Debug + Send + Sync + 'static {
+    /// Appends one batch, as acks=all does. Batches become durable in the order of these calls.
+    fn append(&self, batch: BytesMut) -> Result<DurableOffset, AppendRefused>;
+
+    /// The first offset.
+    fn start(&self) -> Offset;
+
+    /// Reads whole batches from `offset` and the offset after them; no bytes at the end. Blocking.
+    fn read(&self, offset: Offset) -> Result<(Bytes, Offset), String>;
+
+    /// What people call it.
+    fn name(&self) -> String;
+}
+
+/// A partition of the offsets topic.
+#[derive(Debug)]
+pub(super) struct PartitionLog {
+    partition: Arc<Partition>,
+}
+
+impl PartitionLog {
+    pub(super) fn new(partition: Arc<Partition>) -> Self {
+        Self { partition }
+    }
+}
+
+impl CoordinatorLog for PartitionLog {
+    fn append(&self, batch: BytesMut) -> Result<DurableOffset, AppendRefused> {
+        let size_max = usize::try_from(self.partition.config().message_bytes_max);
+        if batch.len() > size_max.unwrap_or(usize::MAX) {
+            return Err(AppendRefused::Refused(GroupError::UnknownServerError));
+        }
+        let batch = ValidBatch::from_broker(batch)
+            .map_err(|error| AppendRefused::Failed(error.to_string()))?;
+        let appended = self.partition.append(batch).map_err(|error| match error {
+            AppendError::Log(sprawl_log::AppendError::DiskFull { .. }) => {
+                AppendRefused::Refused(GroupError::CoordinatorNotAvailable)
+            }
+            AppendError::Log(_) | AppendError::Sequence(_) => {
+                AppendRefused::Failed(error.to_string())
+            }
+        })?;
+        Ok(Box::pin(async move {
+            let durable = appended.durable.await;
+            durable.map(sprawl_log::Durable::into_inner).map_err(|error| error.to_string())
+        }))
+    }
+
+    fn start(&self) -> Offset {
+        self.partition.log_start()
+    }
+
+    fn read(&self, offset: Offset) -> Result<(Bytes, Offset), String> {
+        let request = ReadRequest {
+            offset,
+            bytes_max: LOAD_BYTES_MAX,
+            at_least_one: AtLeastOne::Yes,
+            end: self.partition.high_watermark(),
+        };
+        let read = self.partition.read(request).map_err(|error| error.to_string())?;
+        let mut bytes = BytesMut::with_capacity(read.size);
+        for part in read.parts {
+            match part {
+                Part::Memory(memory) => bytes.extend_from_slice(&memory),
+                Part::File(range) => {
+                    bytes.extend_from_slice(&range.load().map_err(|error| error.to_string())?);
+                }
+            }
+        }
+        Ok((bytes.freeze(), read.next_offset))
+    }
+
+    fn name(&self) -> String {
+        self.partition.name().to_string()
+    }
+}

@@ -1,0 +1,169 @@
+//! From a frame to its handler: one `match`.
+//!
+//! Invariants: a frame is decoded before anything is done for it; an unknown key or version gets an answer,
+//! never a closed connection; a frame that cannot be decoded closes it, as Kafka does.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use sprawl_io::net::BoxFuture;
+use sprawl_protocol::{
+    ApiKey, DecodeError, EncodeError, HeaderError, ProduceRequest, Request, RequestHeader,
+    Response, StrBytes, decode_request, encode_response, unsupported_answer,
+};
+
+use crate::api;
+use crate::broker::Broker;
+use crate::connection::Peer;
+use crate::outgoing::OutgoingFrame;
+
+/// What a handler knows of a request besides its body.
+#[derive(Clone, Debug)]
+pub(crate) struct RequestContext {
+    /// The API.
+    pub(crate) key: ApiKey,
+    /// The version of request and response.
+    pub(crate) version: i16,
+    /// Repeated in the response.
+    pub(crate) correlation_id: i32,
+    /// The client's name for itself.
+    pub(crate) client_id: Option<StrBytes>,
+    /// Who asks.
+    pub(crate) peer: Peer,
+    /// When the request was read, on the monotonic clock.
+    pub(crate) received: Duration,
+}
+
+/// A request that ends its connection.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BadRequest {
+    /// The header cannot be read.
+    #[error(transparent)]
+    Header(#[from] HeaderError),
+    /// The body cannot be read.
+    #[error(transparent)]
+    Body(#[from] DecodeError),
+    /// The response has no encoding in the request's version: our own mistake.
+    #[error(transparent)]
+    Response(#[from] EncodeError),
+    /// A produce request with acks=0 failed; closing is the only answer there is (as Kafka does).
+    #[error("produce with acks=0 failed")]
+    UnacknowledgedProduce,
+}
+
+/// A finished request's response; `None` for produce with acks=0.
+pub(crate) type Reply = Result<Option<OutgoingFrame>, BadRequest>;
+
+/// A decoded request.
+#[derive(Debug)]
+pub(crate) enum Arrival {
+    /// Record batches: may be appended at once.
+    Produce(RequestContext, ProduceRequest),
+    /// Anything else that is served.
+    Other(RequestContext, Request),
+    /// A key or version that is not served, with its answer.
+    Unsupported(Option<BytesMut>),
+}
+
+/// Decodes a frame's header and body.
+pub(crate) fn parse(
+    mut frame: BytesMut,
+    peer: &Peer,
+    received: Duration,
+) -> Result<Arrival, BadRequest> {
+    let header = RequestHeader::parse(&mut frame)?;
+    let Ok(key) = header.api() else {
+        return Ok(Arrival::Unsupported(unsupported_answer(&header, &frame)));
+    };
+    if !matches!(
+        key,
+        ApiKey::Produce
+            | ApiKey::Fetch
+            | ApiKey::ApiVersions
+            | ApiKey::Metadata
+            | ApiKey::ListOffsets
+            | ApiKey::OffsetForLeaderEpoch
+            | ApiKey::InitProducerId
+    ) {
+        return Ok(Arrival::Unsupported(unsupported_answer(&header, &frame))); // TEMP
+    }
+    let request = decode_request(&header, frame)?;
+    let context = RequestContext {
+        key,
+        version: header.version,
+        correlation_id: header.correlation_id,
+        client_id: header.client_id,
+        peer: peer.clone(),
+        received,
+    };
+    Ok(match request {
+        Request::Produce(produce) => Arrival::Produce(context, produce),
+        other => Arrival::Other(context, other),
+    })
+}
+
+/// Appends the batches of a produce request now; the future waits for the disk.
+pub(crate) fn produce(
+    broker: &Arc<Broker>,
+    context: RequestContext,
+    request: ProduceRequest,
+) -> BoxFuture<'static, Reply> {
+    let pending = api::produce::append(broker, &context, request);
+    let broker = broker.clone();
+    Box::pin(async move {
+        let response = pending.wait(&broker, &context).await?;
+        let frame = response
+            .map(|response| encode(&context, &response.into()))
+            .transpose()?;
+        broker
+            .metrics()
+            .answered(&context, broker.io().clock.monotonic());
+        Ok(frame)
+    })
+}
+
+/// Runs any request that is not produce.
+pub(crate) fn run(
+    broker: Arc<Broker>,
+    context: RequestContext,
+    request: Request,
+) -> BoxFuture<'static, Reply> {
+    Box::pin(async move {
+        let frame = match request {
+            Request::Fetch(request) => api::fetch::handle(&broker, &context, request).await?,
+            other => encode(&context, &respond(&broker, &context, other).await)?,
+        };
+        broker
+            .metrics()
+            .answered(&context, broker.io().clock.monotonic());
+        Ok(Some(frame))
+    })
+}
+
+fn encode(context: &RequestContext, response: &Response) -> Result<OutgoingFrame, BadRequest> {
+    let mut out = BytesMut::new();
+    encode_response(context.version, context.correlation_id, response, &mut out)?;
+    Ok(OutgoingFrame::from_bytes(out.freeze()))
+}
+
+/// Calls the handler of a request. Produce and Fetch do not come here: their payload has its own path.
+async fn respond(broker: &Arc<Broker>, context: &RequestContext, request: Request) -> Response {
+    match request {
+        Request::Produce(_) | Request::Fetch(_) => {
+            unreachable!("produce and fetch are taken off before this match")
+        }
+        Request::ApiVersions(request) => api::api_versions::handle(broker, context, request).into(),
+        Request::Metadata(request) => api::metadata::handle(broker, context, request).await.into(),
+        Request::ListOffsets(request) => api::list_offsets::handle(broker, context, request)
+            .await
+            .into(),
+        Request::OffsetForLeaderEpoch(request) => {
+            api::offset_for_leader_epoch::handle(broker, context, request).into()
+        }
+        Request::InitProducerId(request) => api::init_producer_id::handle(broker, context, request)
+            .await
+            .into(),
+        _ => unreachable!("TEMP"),
+    }
+}

@@ -1,0 +1,214 @@
+//! One partition that this broker leads: sequencing in front of the log.
+//!
+//! Invariants: offsets are given out under one short lock, together with the append, so they are dense (I11);
+//! a duplicate of an idempotent producer is answered with its original offset, and only once that offset is
+//! durable (I5, I12). The lock is never held across an await.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwap;
+use sprawl_core::config::TopicConfig;
+use sprawl_core::partition::{ProducerStates, SequenceVerdict};
+use sprawl_io::Clock;
+use sprawl_log::{LogRead, PRODUCER_SNAPSHOT, PartitionLog, ReadError, ReadRequest};
+use sprawl_model::{LeaderEpoch, Offset, PartitionKey, TopicPartition, batch};
+
+use crate::replicated_log::{AppendError, Appended, ReplicatedLog};
+use crate::validate::ValidBatch;
+
+/// A partition led by this broker.
+#[derive(Debug)]
+pub(crate) struct Partition {
+    name: TopicPartition,
+    log: Arc<PartitionLog>,
+    clock: Arc<dyn Clock>,
+    config: ArcSwap<TopicConfig>,
+    sequencer: Mutex<Sequencer>,
+}
+
+#[derive(Debug)]
+struct Sequencer {
+    leader_epoch: LeaderEpoch,
+    producers: ProducerStates,
+}
+
+/// Why a partition could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OpenPartitionError {
+    /// The log could not be opened.
+    #[error(transparent)]
+    Log(#[from] sprawl_log::LogError),
+    /// The log could not be read to rebuild the producers' state.
+    #[error("producer state of {partition} cannot be rebuilt: {source}")]
+    Producers {
+        /// Which partition.
+        partition: TopicPartition,
+        /// What the log said.
+        source: ReadError,
+    },
+}
+
+impl Partition {
+    /// Opens the partition over its log and rebuilds the producers' state: the last snapshot, then every
+    /// batch header after it. O(batches since the last checkpoint).
+    pub(crate) fn open(
+        name: TopicPartition,
+        log: Arc<PartitionLog>,
+        clock: Arc<dyn Clock>,
+        config: Arc<TopicConfig>,
+        leader_epoch: LeaderEpoch,
+    ) -> Result<Self, OpenPartitionError> {
+        let producers = rebuild_producers(&log, clock.wall_ms()).map_err(|source| {
+            OpenPartitionError::Producers {
+                partition: name.clone(),
+                source,
+            }
+        })?;
+        Ok(Self {
+            name,
+            log,
+            clock,
+            config: ArcSwap::new(config),
+            sequencer: Mutex::new(Sequencer {
+                leader_epoch,
+                producers,
+            }),
+        })
+    }
+
+    /// The partition's name, for people and logs.
+    pub(crate) fn name(&self) -> &TopicPartition {
+        &self.name
+    }
+
+    /// The partition's identity.
+    pub(crate) fn key(&self) -> PartitionKey {
+        self.log.key()
+    }
+
+    /// The log below, for what replication has no say in: look-ups, sizes, settings.
+    pub(crate) fn log(&self) -> &Arc<PartitionLog> {
+        &self.log
+    }
+
+    /// The topic's settings.
+    pub(crate) fn config(&self) -> Arc<TopicConfig> {
+        self.config.load_full()
+    }
+
+    /// Takes over changed settings.
+    pub(crate) fn set_config(&self, config: Arc<TopicConfig>) {
+        self.config.store(config);
+    }
+
+    /// Takes over a newer leader epoch.
+    pub(crate) fn set_leader_epoch(&self, leader_epoch: LeaderEpoch) {
+        let mut sequencer = self.sequencer();
+        assert!(
+            sequencer.leader_epoch <= leader_epoch,
+            "a leader epoch never decreases (I6)"
+        );
+        sequencer.leader_epoch = leader_epoch;
+    }
+
+    /// Encodes the producers' state together with the offset it is complete to.
+    pub(crate) fn producer_snapshot(&self) -> (Offset, Vec<u8>) {
+        let sequencer = self.sequencer();
+        (self.log.log_end(), sequencer.producers.encode())
+    }
+
+    /// Forgets producers that have been silent for `expiration_ms`.
+    pub(crate) fn expire_producers(&self, expiration_ms: i64) {
+        let now_ms = self.clock.wall_ms();
+        self.sequencer().producers.expire(now_ms, expiration_ms);
+    }
+
+    fn sequencer(&self) -> MutexGuard<'_, Sequencer> {
+        // The state behind the lock is only changed after the append succeeded, in calls that do not panic.
+        self.sequencer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ReplicatedLog for Partition {
+    fn append(&self, batch: ValidBatch) -> Result<Appended, AppendError> {
+        let log_append_time = batch.log_append_time();
+        let (mut bytes, mut header) = batch.into_parts();
+        let now_ms = self.clock.wall_ms();
+        let mut sequencer = self.sequencer();
+        if let SequenceVerdict::Duplicate {
+            base_offset,
+            last_offset,
+            timestamp,
+        } = sequencer.producers.check(&header)?
+        {
+            let log_append_time = log_append_time.map(|_| timestamp);
+            let end = last_offset
+                .checked_add(1)
+                .expect("offsets in the log stay below 2^63");
+            let durable = Box::pin(self.log.pending(base_offset, end).durable());
+            return Ok(Appended {
+                base_offset,
+                log_append_time,
+                durable,
+            });
+        }
+        header.base_offset = self.log.log_end();
+        header.leader_epoch = sequencer.leader_epoch;
+        batch::set_base_offset(&mut bytes, header.base_offset);
+        batch::set_leader_epoch(&mut bytes, header.leader_epoch);
+        let pending = self.log.append(bytes.freeze(), &header)?;
+        sequencer.producers.record(&header, now_ms);
+        drop(sequencer);
+        let durable = Box::pin(pending.durable());
+        Ok(Appended {
+            base_offset: header.base_offset,
+            log_append_time,
+            durable,
+        })
+    }
+
+    fn read(&self, request: ReadRequest) -> Result<LogRead, ReadError> {
+        self.log.read(request)
+    }
+
+    fn leader_epoch(&self) -> LeaderEpoch {
+        self.sequencer().leader_epoch
+    }
+
+    fn log_start(&self) -> Offset {
+        self.log.log_start()
+    }
+
+    fn high_watermark(&self) -> Offset {
+        self.log.durable_end()
+    }
+
+    fn last_stable_offset(&self) -> Offset {
+        self.high_watermark()
+    }
+}
+
+fn rebuild_producers(log: &Arc<PartitionLog>, now_ms: i64) -> Result<ProducerStates, ReadError> {
+    let mut from = log.log_start();
+    let mut producers = ProducerStates::new(from);
+    if let Some((offset, bytes)) = log.load_snapshot(PRODUCER_SNAPSHOT) {
+        match ProducerStates::decode(&bytes) {
+            Ok(decoded) if offset <= log.log_end() => {
+                producers = decoded;
+                from = offset.max(from);
+            }
+            Ok(_) => {
+                tracing::warn!(partition = %log.key(), "producer snapshot is ahead of the log")
+            }
+            Err(error) => {
+                tracing::warn!(partition = %log.key(), %error, "producer snapshot unreadable")
+            }
+        }
+    }
+    for header in log.headers_from(from)? {
+        producers.replay(&header?, now_ms);
+    }
+    Ok(producers)
+}

@@ -1,0 +1,219 @@
+//! The partitions this broker leads, kept in step with the metadata image.
+//!
+//! Invariant: a partition's log is created or deleted only because a committed metadata record says so (I9);
+//! what lies on disk without being in the image is left alone.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use sprawl_core::config::{ConfigError, ConfigMap, FlushSetting, TopicConfig};
+use sprawl_core::metadata::{MetadataImage, Topic};
+use sprawl_io::Clock;
+use sprawl_log::{Cleanup, FlushMode, LogError, LogStore, PartitionConfig};
+use sprawl_model::{BrokerId, LeaderEpoch, PartitionId, PartitionKey, TopicId, TopicPartition};
+
+use crate::partition::{OpenPartitionError, Partition};
+
+/// The partitions of one topic, by number; `None` where this broker does not lead.
+type Led = Vec<Option<Arc<Partition>>>;
+
+/// Every partition this broker leads.
+#[derive(Debug)]
+pub(crate) struct Partitions {
+    broker_id: BrokerId,
+    statics: ConfigMap,
+    store: LogStore,
+    clock: Arc<dyn Clock>,
+    by_topic: ArcSwap<HashMap<TopicId, Led>>,
+    /// Serialises reconciliation; holds the image it has reached.
+    reached: Mutex<Option<Arc<MetadataImage>>>,
+}
+
+/// Why the partitions could not follow the metadata.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReconcileError {
+    /// A partition could not be opened.
+    #[error(transparent)]
+    Open(#[from] OpenPartitionError),
+    /// A log could not be deleted.
+    #[error("deleting the log of {key}: {source}")]
+    Delete {
+        /// Which partition.
+        key: PartitionKey,
+        /// What the log said.
+        source: LogError,
+    },
+    /// The metadata holds a topic setting that does not parse.
+    #[error("settings of topic {topic}: {source}")]
+    Config {
+        /// Which topic.
+        topic: String,
+        /// What is wrong.
+        source: ConfigError,
+    },
+}
+
+impl Partitions {
+    pub(crate) fn new(
+        broker_id: BrokerId,
+        statics: ConfigMap,
+        store: LogStore,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let by_topic = ArcSwap::default();
+        Self {
+            broker_id,
+            statics,
+            store,
+            clock,
+            by_topic,
+            reached: Mutex::new(None),
+        }
+    }
+
+    /// Finds a partition this broker leads. O(1), lock-free.
+    pub(crate) fn get(&self, topic: TopicId, partition: PartitionId) -> Option<Arc<Partition>> {
+        let index = usize::try_from(partition.0).ok()?;
+        self.by_topic.load().get(&topic)?.get(index)?.clone()
+    }
+
+    /// Every partition, by topic id and number.
+    pub(crate) fn all(&self) -> Vec<Arc<Partition>> {
+        let by_topic = self.by_topic.load();
+        let sorted: BTreeMap<_, _> = by_topic.iter().collect();
+        sorted.into_values().flatten().flatten().cloned().collect()
+    }
+
+    /// Opens, changes and deletes partitions until they are as `image` says. Blocking.
+    pub(crate) fn reconcile(&self, image: &Arc<MetadataImage>) -> Result<(), ReconcileError> {
+        let mut reached = self.reached.lock().unwrap_or_else(PoisonError::into_inner);
+        if reached
+            .as_ref()
+            .is_some_and(|last| last.applied_index() >= image.applied_index())
+        {
+            return Ok(());
+        }
+        let mut by_topic = HashMap::clone(&self.by_topic.load());
+        let before = reached.as_deref();
+        for topic in image.all_topics() {
+            let known = before.and_then(|image| image.topic_by_id(topic.id));
+            let layers_changed =
+                before.is_none_or(|before| !same_layers(before, image, self.broker_id));
+            if layers_changed || known.is_none_or(|known| !Arc::ptr_eq(known, topic)) {
+                let led = by_topic.entry(topic.id).or_default();
+                self.follow(image, topic, led)?;
+            }
+        }
+        let gone: Vec<TopicId> = by_topic
+            .keys()
+            .filter(|id| image.topic_by_id(**id).is_none())
+            .copied()
+            .collect();
+        for id in gone {
+            let led = by_topic.remove(&id).unwrap_or_default();
+            self.by_topic.store(Arc::new(by_topic.clone()));
+            self.delete(led)?;
+        }
+        self.by_topic.store(Arc::new(by_topic));
+        *reached = Some(image.clone());
+        Ok(())
+    }
+
+    fn follow(
+        &self,
+        image: &MetadataImage,
+        topic: &Topic,
+        led: &mut Led,
+    ) -> Result<(), ReconcileError> {
+        let layers = image.layers(self.broker_id, &self.statics);
+        let config = TopicConfig::resolve(&topic.configs, &layers).map_err(|source| {
+            ReconcileError::Config {
+                topic: topic.name.clone(),
+                source,
+            }
+        })?;
+        let config = Arc::new(config);
+        led.resize(topic.partitions.len(), None);
+        for (id, slot) in topic.partition_ids().zip(led) {
+            let Some(state) = topic.partition(id) else {
+                continue;
+            };
+            if state.leader != Some(self.broker_id) {
+                *slot = None;
+                continue;
+            }
+            match slot {
+                Some(partition) => {
+                    let log_config = log_config(partition.name().clone(), &config);
+                    partition.log().set_config(log_config);
+                    partition.set_config(config.clone());
+                    partition.set_leader_epoch(state.leader_epoch);
+                }
+                None => *slot = Some(self.open(topic, id, config.clone(), state.leader_epoch)?),
+            }
+        }
+        Ok(())
+    }
+
+    fn open(
+        &self,
+        topic: &Topic,
+        id: PartitionId,
+        config: Arc<TopicConfig>,
+        leader_epoch: LeaderEpoch,
+    ) -> Result<Arc<Partition>, ReconcileError> {
+        let name = TopicPartition {
+            topic: topic.name.clone(),
+            partition: id,
+        };
+        let log = self
+            .store
+            .open_partition(topic.key(id), log_config(name.clone(), &config))
+            .map_err(OpenPartitionError::from)?;
+        let clock = self.clock.clone();
+        Ok(Arc::new(Partition::open(
+            name,
+            log,
+            clock,
+            config,
+            leader_epoch,
+        )?))
+    }
+
+    fn delete(&self, led: Led) -> Result<(), ReconcileError> {
+        for partition in led.into_iter().flatten() {
+            let key = partition.key();
+            self.store
+                .delete_partition(key)
+                .map_err(|source| ReconcileError::Delete { key, source })?;
+        }
+        Ok(())
+    }
+}
+
+fn same_layers(before: &MetadataImage, after: &MetadataImage, broker_id: BrokerId) -> bool {
+    before.broker_configs(broker_id) == after.broker_configs(broker_id)
+        && before.broker_default_configs() == after.broker_default_configs()
+}
+
+/// What the log needs to know of a topic's settings.
+fn log_config(name: TopicPartition, config: &TopicConfig) -> PartitionConfig {
+    PartitionConfig {
+        retention_ms: config.retention_ms,
+        retention_bytes: config.retention_bytes,
+        segment_bytes: config.segment_bytes,
+        segment_ms: config.segment_ms,
+        flush: match config.flush {
+            FlushSetting::Fsync => FlushMode::Fsync,
+            FlushSetting::Async => FlushMode::Async,
+            FlushSetting::Memory => FlushMode::Memory,
+        },
+        cleanup_delete: if config.cleanup_policy.deletes() {
+            Cleanup::Yes
+        } else {
+            Cleanup::No
+        },
+        ..PartitionConfig::new(name)
+    }
+}
