@@ -96,7 +96,7 @@ pub fn response(data: &[u8]) {
     }
     let again = decode_response(key, version, wire.freeze().split_off(4));
     if key != ApiKey::ApiVersions {
-        assert_eq!(again, Ok(response), "the body survives");
+        assert_eq!(again, Ok(response), "the body survives: {key:?} v{version}");
     }
 }
 

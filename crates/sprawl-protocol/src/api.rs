@@ -9,68 +9,79 @@ use crate::messages::ApiVersion;
 /// Calls `$callback!` with the table: one row per key.
 ///
 /// A row: name, key, advertised versions, first version decoded, first flexible version (or
-/// `never`), request type, response type, and what the last versions brought.
+/// `never`), request and response type in `messages`, and what the versions brought.
 macro_rules! with_api_table {
     ($callback:ident) => {
         $callback! {
             // name, key, advertised, served from, flexible from, request, response, note
-            Produce, 0, 0..=13, 3, 9, crate::produce::ProduceRequest, crate::messages::ProduceResponse,
-                "KIP-516 topic ids in v13; v0-2 advertised for librdkafka (KAFKA-18659), answered UNSUPPORTED_VERSION";
-            Fetch, 1, 4..=18, 4, 12, crate::messages::FetchRequest, crate::messages::FetchResponse,
-                "KIP-227 sessions v7, KIP-392 rack v11, KIP-595 epochs v12, KIP-516 topic ids v13, KIP-951 leader hints v16, KIP-1166 high watermark v18";
-            ListOffsets, 2, 1..=11, 1, 6, crate::messages::ListOffsetsRequest, crate::messages::ListOffsetsResponse,
-                "KIP-734 max timestamp v7, KIP-405 local start v8, KIP-1005 tiered v9, KIP-1075 timeout v10, KIP-1023 pending upload v11";
-            Metadata, 3, 0..=13, 0, 9, crate::messages::MetadataRequest, crate::messages::MetadataResponse,
+            Produce, 0, 0..=13, 3, 9, ProduceRequest, ProduceResponse,
+                "KIP-516 topic ids in v13; v0-2 advertised for librdkafka (KAFKA-18659), answered \
+         UNSUPPORTED_VERSION";
+            Fetch, 1, 4..=18, 4, 12, FetchRequest, FetchResponse,
+                "KIP-227 sessions v7, KIP-392 rack v11, KIP-595 epochs v12, KIP-516 topic ids \
+         v13, KIP-951 leader hints v16, KIP-1166 high watermark v18";
+            ListOffsets, 2, 1..=11, 1, 6, ListOffsetsRequest, ListOffsetsResponse,
+                "KIP-734 max timestamp v7, KIP-405 local start v8, KIP-1005 tiered v9, KIP-1075 \
+         timeout v10, KIP-1023 pending upload v11";
+            Metadata, 3, 0..=13, 0, 9, MetadataRequest, MetadataResponse,
                 "KIP-516 topic ids v10, query by id v12, KIP-1102 top-level error v13";
-            OffsetCommit, 8, 2..=10, 2, 8, crate::messages::OffsetCommitRequest, crate::messages::OffsetCommitResponse,
+            OffsetCommit, 8, 2..=10, 2, 8, OffsetCommitRequest, OffsetCommitResponse,
                 "KIP-345 static members v7, KIP-848 member epochs v9, topic ids v10";
-            OffsetFetch, 9, 1..=10, 1, 6, crate::messages::OffsetFetchRequest, crate::messages::OffsetFetchResponse,
-                "KIP-447 require stable v7, KIP-709 several groups v8, KIP-848 member epochs v9, topic ids v10";
-            FindCoordinator, 10, 0..=6, 0, 3, crate::messages::FindCoordinatorRequest, crate::messages::FindCoordinatorResponse,
+            OffsetFetch, 9, 1..=10, 1, 6, OffsetFetchRequest, OffsetFetchResponse,
+                "KIP-447 require stable v7, KIP-709 several groups v8, KIP-848 member epochs v9, \
+         topic ids v10";
+            FindCoordinator, 10, 0..=6, 0, 3, FindCoordinatorRequest, FindCoordinatorResponse,
                 "KIP-699 several keys v4, KIP-932 share key type v6";
-            JoinGroup, 11, 0..=9, 0, 6, crate::messages::JoinGroupRequest, crate::messages::JoinGroupResponse,
-                "KIP-394 member id required v4, KIP-345 static members v5, KIP-559 protocol type v7, KIP-800 reason v8, KIP-814 skip assignment v9";
-            Heartbeat, 12, 0..=4, 0, 4, crate::messages::HeartbeatRequest, crate::messages::HeartbeatResponse,
+            JoinGroup, 11, 0..=9, 0, 6, JoinGroupRequest, JoinGroupResponse,
+                "KIP-394 member id required v4, KIP-345 static members v5, KIP-559 protocol type \
+         v7, KIP-800 reason v8, KIP-814 skip assignment v9";
+            Heartbeat, 12, 0..=4, 0, 4, HeartbeatRequest, HeartbeatResponse,
                 "KIP-345 static members v3";
-            LeaveGroup, 13, 0..=5, 0, 4, crate::messages::LeaveGroupRequest, crate::messages::LeaveGroupResponse,
+            LeaveGroup, 13, 0..=5, 0, 4, LeaveGroupRequest, LeaveGroupResponse,
                 "KIP-345 several members v3, KIP-800 reason v5";
-            SyncGroup, 14, 0..=5, 0, 4, crate::messages::SyncGroupRequest, crate::messages::SyncGroupResponse,
+            SyncGroup, 14, 0..=5, 0, 4, SyncGroupRequest, SyncGroupResponse,
                 "KIP-345 static members v3, KIP-559 protocol type and name v5";
-            DescribeGroups, 15, 0..=6, 0, 5, crate::messages::DescribeGroupsRequest, crate::messages::DescribeGroupsResponse,
-                "KIP-430 authorized operations v3, KIP-345 static members v4, KIP-1043 error message v6";
-            ListGroups, 16, 0..=5, 0, 3, crate::messages::ListGroupsRequest, crate::messages::ListGroupsResponse,
+            DescribeGroups, 15, 0..=6, 0, 5, DescribeGroupsRequest, DescribeGroupsResponse,
+                "KIP-430 authorized operations v3, KIP-345 static members v4, KIP-1043 error \
+         message v6";
+            ListGroups, 16, 0..=5, 0, 3, ListGroupsRequest, ListGroupsResponse,
                 "KIP-518 states v4, KIP-848 types v5";
-            ApiVersions, 18, 0..=4, 0, 3, crate::messages::ApiVersionsRequest, crate::messages::ApiVersionsResponse,
+            ApiVersions, 18, 0..=4, 0, 3, ApiVersionsRequest, ApiVersionsResponse,
                 "KIP-511 client software v3, KIP-584 features v3; response header is always v0";
-            CreateTopics, 19, 2..=7, 2, 5, crate::messages::CreateTopicsRequest, crate::messages::CreateTopicsResponse,
-                "KIP-464 broker defaults v4, KIP-525 configs in the answer v5, KIP-599 quota v6, KIP-516 topic id v7";
-            DeleteTopics, 20, 1..=6, 1, 4, crate::messages::DeleteTopicsRequest, crate::messages::DeleteTopicsResponse,
+            CreateTopics, 19, 2..=7, 2, 5, CreateTopicsRequest, CreateTopicsResponse,
+                "KIP-464 broker defaults v4, KIP-525 configs in the answer v5, KIP-599 quota v6, \
+         KIP-516 topic id v7";
+            DeleteTopics, 20, 1..=6, 1, 4, DeleteTopicsRequest, DeleteTopicsResponse,
                 "error message v5, KIP-516 topic ids v6";
-            DeleteRecords, 21, 0..=2, 0, 2, crate::messages::DeleteRecordsRequest, crate::messages::DeleteRecordsResponse,
+            DeleteRecords, 21, 0..=2, 0, 2, DeleteRecordsRequest, DeleteRecordsResponse,
                 "KIP-107";
-            InitProducerId, 22, 0..=5, 0, 2, crate::messages::InitProducerIdRequest, crate::messages::InitProducerIdResponse,
+            InitProducerId, 22, 0..=5, 0, 2, InitProducerIdRequest, InitProducerIdResponse,
                 "KIP-98, KIP-360 epoch bump v3, KIP-588 fencing v4, KIP-890 abortable errors v5";
-            OffsetForLeaderEpoch, 23, 2..=4, 2, 4, crate::messages::OffsetForLeaderEpochRequest, crate::messages::OffsetForLeaderEpochResponse,
+            OffsetForLeaderEpoch, 23, 2..=4, 2, 4, OffsetForLeaderEpochRequest,
+                OffsetForLeaderEpochResponse,
                 "KIP-320 fencing v2, replica id v3";
-            DescribeConfigs, 32, 1..=4, 1, 4, crate::messages::DescribeConfigsRequest, crate::messages::DescribeConfigsResponse,
+            DescribeConfigs, 32, 1..=4, 1, 4, DescribeConfigsRequest, DescribeConfigsResponse,
                 "KIP-226 synonyms v1, KIP-569 types and documentation v3";
-            AlterConfigs, 33, 0..=2, 0, 2, crate::messages::AlterConfigsRequest, crate::messages::AlterConfigsResponse,
+            AlterConfigs, 33, 0..=2, 0, 2, AlterConfigsRequest, AlterConfigsResponse,
                 "KIP-133";
-            DescribeLogDirs, 35, 1..=5, 1, 2, crate::messages::DescribeLogDirsRequest, crate::messages::DescribeLogDirsResponse,
+            DescribeLogDirs, 35, 1..=5, 1, 2, DescribeLogDirsRequest, DescribeLogDirsResponse,
                 "KIP-113, top-level error v3, KIP-827 volume sizes v4, cordoned directories v5";
-            CreatePartitions, 37, 0..=3, 0, 2, crate::messages::CreatePartitionsRequest, crate::messages::CreatePartitionsResponse,
+            CreatePartitions, 37, 0..=3, 0, 2, CreatePartitionsRequest, CreatePartitionsResponse,
                 "KIP-195, KIP-599 quota v3";
-            DeleteGroups, 42, 0..=2, 0, 2, crate::messages::DeleteGroupsRequest, crate::messages::DeleteGroupsResponse,
+            DeleteGroups, 42, 0..=2, 0, 2, DeleteGroupsRequest, DeleteGroupsResponse,
                 "KIP-229";
-            IncrementalAlterConfigs, 44, 0..=1, 0, 1, crate::messages::IncrementalAlterConfigsRequest, crate::messages::IncrementalAlterConfigsResponse,
+            IncrementalAlterConfigs, 44, 0..=1, 0, 1, IncrementalAlterConfigsRequest,
+                IncrementalAlterConfigsResponse,
                 "KIP-339";
-            OffsetDelete, 47, 0..=0, 0, never, crate::messages::OffsetDeleteRequest, crate::messages::OffsetDeleteResponse,
+            OffsetDelete, 47, 0..=0, 0, never, OffsetDeleteRequest, OffsetDeleteResponse,
                 "KIP-496";
-            DescribeCluster, 60, 0..=2, 0, 0, crate::messages::DescribeClusterRequest, crate::messages::DescribeClusterResponse,
+            DescribeCluster, 60, 0..=2, 0, 0, DescribeClusterRequest, DescribeClusterResponse,
                 "KIP-700, KIP-919 endpoint type v1, KIP-1073 fenced brokers v2";
-            ListConfigResources, 74, 0..=1, 0, 0, crate::messages::ListConfigResourcesRequest, crate::messages::ListConfigResourcesResponse,
+            ListConfigResources, 74, 0..=1, 0, 0, ListConfigResourcesRequest,
+                ListConfigResourcesResponse,
                 "KIP-1142";
-            DescribeTopicPartitions, 75, 0..=0, 0, 0, crate::messages::DescribeTopicPartitionsRequest, crate::messages::DescribeTopicPartitionsResponse,
+            DescribeTopicPartitions, 75, 0..=0, 0, 0, DescribeTopicPartitionsRequest,
+                DescribeTopicPartitionsResponse,
                 "KIP-966";
         }
     };
@@ -104,7 +115,7 @@ impl VersionRange {
 
 macro_rules! api_key {
     ($($name:ident, $key:literal, $min:literal..=$max:literal, $served:literal, $flexible:tt,
-       $request:path, $response:path, $note:literal;)*) => {
+       $request:ident, $response:ident, $note:literal;)*) => {
         /// The API keys this broker serves.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[repr(i16)]

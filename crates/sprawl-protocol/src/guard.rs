@@ -40,11 +40,15 @@ pub enum Side {
 
 static LAYOUTS: LazyLock<BTreeMap<(ApiKey, Side), Vec<Field>>> = LazyLock::new(|| {
     let mut layouts = BTreeMap::new();
-    for key in ApiKey::ALL {
-        let pair = schema::of(*key);
-        layouts.insert((*key, Side::Request), layout::parse(pair.request));
-        layouts.insert((*key, Side::Response), layout::parse(pair.response));
+    for row in schema::TABLE {
+        layouts.insert((row.key, Side::Request), layout::parse(row.request));
+        layouts.insert((row.key, Side::Response), layout::parse(row.response));
     }
+    assert!(
+        ApiKey::ALL
+            .iter()
+            .all(|key| layouts.contains_key(&(*key, Side::Request)))
+    );
     layouts
 });
 
@@ -105,6 +109,7 @@ impl Scan<'_> {
         self.admit(usize::try_from(count).unwrap_or(usize::MAX))?;
         for _ in 0..count {
             let tag = self.reader.varint()?;
+            i32::try_from(tag).map_err(|_| ReadError::Tag(tag))?;
             let size = usize::try_from(self.reader.varint()?).map_err(|_| ReadError::Varint)?;
             let start = self.reader.position();
             let known = fields.iter().find(|field| field.tag == Some(tag));

@@ -10,9 +10,10 @@ pub use kafka_protocol::messages::api_versions_response::{
 };
 pub use kafka_protocol::messages::*;
 
-// These two names of the crate are ours instead, also for those who import everything.
+// These names of the crate are ours instead, also for those who import everything.
 pub use crate::api::ApiKey;
 pub use crate::frame::RequestHeader;
+pub use crate::produce::ProduceRequest;
 
 pub mod describe_log_dirs_response;
 pub mod offset_commit_request;

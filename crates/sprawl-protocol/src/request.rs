@@ -12,16 +12,16 @@ use crate::wire::{ReadError, Style, put_string, put_varint};
 
 macro_rules! request {
     ($($name:ident, $key:literal, $min:literal..=$max:literal, $served:literal, $flexible:tt,
-       $request:path, $response:path, $note:literal;)*) => {
+       $request:ident, $response:ident, $note:literal;)*) => {
         /// A decoded request, one variant per API.
         #[derive(Clone, Debug, PartialEq)]
         #[allow(clippy::large_enum_variant, reason = "moved once, from decoder to handler")]
         pub enum Request {
-            $(#[doc = concat!("Key ", $key, ".")] $name($request),)*
+            $(#[doc = concat!("Key ", $key, ".")] $name(crate::messages::$request),)*
         }
 
-        $(impl From<$request> for Request {
-            fn from(body: $request) -> Self {
+        $(impl From<crate::messages::$request> for Request {
+            fn from(body: crate::messages::$request) -> Self {
                 Self::$name(body)
             }
         })*

@@ -14,16 +14,16 @@ use crate::wire::{ReadError, Reader, Style, put_varint};
 
 macro_rules! response {
     ($($name:ident, $key:literal, $min:literal..=$max:literal, $served:literal, $flexible:tt,
-       $request:path, $response:path, $note:literal;)*) => {
+       $request:ident, $response:ident, $note:literal;)*) => {
         /// A response, one variant per API.
         #[derive(Clone, Debug, PartialEq)]
         #[allow(clippy::large_enum_variant, reason = "moved once, from handler to encoder")]
         pub enum Response {
-            $(#[doc = concat!("Key ", $key, ".")] $name($response),)*
+            $(#[doc = concat!("Key ", $key, ".")] $name(crate::messages::$response),)*
         }
 
-        $(impl From<$response> for Response {
-            fn from(body: $response) -> Self {
+        $(impl From<crate::messages::$response> for Response {
+            fn from(body: crate::messages::$response) -> Self {
                 Self::$name(body)
             }
         })*

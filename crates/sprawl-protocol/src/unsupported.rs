@@ -1,13 +1,14 @@
 //! What is said to a request whose key or version is not served?
 //!
-//! | request | answer | why |
-//! |---|---|---|
-//! | `ApiVersions`, unknown version | version 0 body, `UNSUPPORTED_VERSION`, the range of `ApiVersions` | as Kafka (KIP-511); clients try again with the highest version of that range |
-//! | `Produce` 0 to 2 | that version's body, `UNSUPPORTED_VERSION` for each partition named | Kafka announces these versions for librdkafka's sake (KAFKA-18659) but closes the connection; the code tells an old sender what is wrong |
-//! | `Produce` 0 to 2 with acks 0 | none | the sender does not read one |
-//! | any other | the response header and an error code, `UNSUPPORTED_VERSION` | Kafka closes the connection here. No body is right for a layout that is not known; an error code is what most old versions start with, and the connection stays usable for the requests behind it |
-//!
-//! Clients that follow `ApiVersions` never see the last two rows.
+//! - `ApiVersions` of an unknown version: a version 0 body with `UNSUPPORTED_VERSION` and the range
+//!   of `ApiVersions`, as Kafka (KIP-511). Clients try again with the highest version of it.
+//! - `Produce` 0 to 2: that version's body, with `UNSUPPORTED_VERSION` for each partition named.
+//!   Kafka announces these versions for librdkafka's sake (KAFKA-18659) but closes the connection;
+//!   the code tells an old sender what is wrong. With acks 0 there is no answer: none is read.
+//! - Anything else: the response header and an error code, `UNSUPPORTED_VERSION`. Kafka closes the
+//!   connection here. No body is right for a layout that is not known; an error code is what many
+//!   responses start with, and the connection stays usable for the requests behind it.
+//!   Clients that follow `ApiVersions` never see this.
 
 use bytes::{BufMut, BytesMut};
 

@@ -29,6 +29,9 @@ pub enum ReadError {
     /// Text that is not UTF-8.
     #[error("text that is not UTF-8")]
     Utf8,
+    /// A tag above `i32::MAX`, which the crate that holds unknown fields cannot write again.
+    #[error("tag {0}")]
+    Tag(u32),
     /// A tagged field whose size differs from its content.
     #[error("tagged field {tag} of {size} bytes holding {content}")]
     TaggedFieldSize {
@@ -415,7 +418,8 @@ impl<T: Value> Value for Vec<T> {
 /// flexible versions are skipped on reading and written as an empty section.
 macro_rules! structure {
     ($(#[$doc:meta])* $name:ident {
-        $($(#[$field_doc:meta])* $field:ident: $type:ty, $min:literal..=$max:literal $(, default $default:expr)?;)*
+        $($(#[$field_doc:meta])*
+          $field:ident: $type:ty, $min:literal..=$max:literal $(, default $default:expr)?;)*
     }) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq)]

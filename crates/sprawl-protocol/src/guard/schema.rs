@@ -6,224 +6,251 @@
 use crate::api::ApiKey;
 
 /// Both halves of an exchange.
-pub(super) struct Pair {
+pub(super) struct Layouts {
+    pub(super) key: ApiKey,
     pub(super) request: &'static str,
     pub(super) response: &'static str,
 }
 
-/// Returns the layouts of one API.
+/// One row per key, in the order of the API table; the count is the compiler's to check.
 #[rustfmt::skip]
-#[allow(clippy::too_many_lines, reason = "a table")]
-pub(super) const fn of(key: ApiKey) -> Pair {
-    match key {
-        ApiKey::Produce => Pair {
-            request: "transactional_id:str? acks:i16 timeout_ms:i32 topic_data:[{name:str@3-12 \
-                 topic_id:uuid@13+ partition_data:[{index:i32 records:records?}]}]",
-            response: "responses:[{name:str@3-12 topic_id:uuid@13+ partition_responses:[{index:i32 \
-                 error_code:i16 base_offset:i64 log_append_time_ms:i64 log_start_offset:i64@5+ \
-                 record_errors:[{batch_index:i32 batch_index_error_message:str?}]@8+ \
-                 error_message:str@8+? current_leader#0:{leader_id:i32 leader_epoch:i32}@10+}]}] \
-                 throttle_time_ms:i32 node_endpoints#0:[{node_id:i32 host:str port:i32 \
-                 rack:str?}]@10+",
-        },
-        ApiKey::Fetch => Pair {
-            request: "cluster_id#0:str@12+? replica_id:i32@4-14 replica_state#1:{replica_id:i32 \
-                 replica_epoch:i64}@15+ max_wait_ms:i32 min_bytes:i32 max_bytes:i32 \
-                 isolation_level:i8 session_id:i32@7+ session_epoch:i32@7+ topics:[{topic:str@4-12 \
-                 topic_id:uuid@13+ partitions:[{partition:i32 current_leader_epoch:i32@9+ \
-                 fetch_offset:i64 last_fetched_epoch:i32@12+ log_start_offset:i64@5+ \
-                 partition_max_bytes:i32 replica_directory_id#0:uuid@17+ \
-                 high_watermark#1:i64@18+}]}] forgotten_topics_data:[{topic:str@7-12 \
-                 topic_id:uuid@13+ partitions:[i32]}]@7+ rack_id:str@11+",
-            response: "throttle_time_ms:i32 error_code:i16@7+ session_id:i32@7+ \
-                 responses:[{topic:str@4-12 topic_id:uuid@13+ partitions:[{partition_index:i32 \
-                 error_code:i16 high_watermark:i64 last_stable_offset:i64 log_start_offset:i64@5+ \
-                 diverging_epoch#0:{epoch:i32 end_offset:i64}@12+ current_leader#1:{leader_id:i32 \
-                 leader_epoch:i32}@12+ snapshot_id#2:{end_offset:i64 epoch:i32}@12+ \
-                 aborted_transactions:[{producer_id:i64 first_offset:i64}]? \
-                 preferred_read_replica:i32@11+ records:records?}]}] \
-                 node_endpoints#0:[{node_id:i32 host:str port:i32 rack:str?}]@16+",
-        },
-        ApiKey::ListOffsets => Pair {
-            request: "replica_id:i32 isolation_level:i8@2+ topics:[{name:str \
-                 partitions:[{partition_index:i32 current_leader_epoch:i32@4+ timestamp:i64}]}] \
-                 timeout_ms:i32@10+",
-            response: "throttle_time_ms:i32@2+ topics:[{name:str partitions:[{partition_index:i32 \
-                 error_code:i16 timestamp:i64 offset:i64 leader_epoch:i32@4+}]}]",
-        },
-        ApiKey::Metadata => Pair {
-            request: "topics:[{topic_id:uuid@10+ name:str?10+}]?1+ allow_auto_topic_creation:bool@4+ \
-                 include_cluster_authorized_operations:bool@8-10 \
-                 include_topic_authorized_operations:bool@8+",
-            response: "throttle_time_ms:i32@3+ brokers:[{node_id:i32 host:str port:i32 rack:str@1+?}] \
-                 cluster_id:str@2+? controller_id:i32@1+ topics:[{error_code:i16 name:str?12+ \
-                 topic_id:uuid@10+ is_internal:bool@1+ partitions:[{error_code:i16 \
-                 partition_index:i32 leader_id:i32 leader_epoch:i32@7+ replica_nodes:[i32] \
-                 isr_nodes:[i32] offline_replicas:[i32]@5+}] topic_authorized_operations:i32@8+}] \
-                 cluster_authorized_operations:i32@8-10 error_code:i16@13+",
-        },
-        ApiKey::OffsetCommit => Pair {
-            request: "group_id:str generation_id_or_member_epoch:i32 member_id:str \
-                 group_instance_id:str@7+? retention_time_ms:i64@2-4 topics:[{name:str@2-9 \
-                 topic_id:uuid@10+ partitions:[{partition_index:i32 committed_offset:i64 \
-                 committed_leader_epoch:i32@6+ committed_metadata:str?}]}]",
-            response: "throttle_time_ms:i32@3+ topics:[{name:str@2-9 topic_id:uuid@10+ \
-                 partitions:[{partition_index:i32 error_code:i16}]}]",
-        },
-        ApiKey::OffsetFetch => Pair {
-            request: "group_id:str@1-7 topics:[{name:str partition_indexes:[i32]}]@1-7?2-7 \
-                 groups:[{group_id:str member_id:str@9+? member_epoch:i32@9+ topics:[{name:str@8-9 \
-                 topic_id:uuid@10+ partition_indexes:[i32]}]?}]@8+ require_stable:bool@7+",
-            response: "throttle_time_ms:i32@3+ topics:[{name:str partitions:[{partition_index:i32 \
-                 committed_offset:i64 committed_leader_epoch:i32@5+ metadata:str? \
-                 error_code:i16}]}]@1-7 error_code:i16@2-7 groups:[{group_id:str \
-                 topics:[{name:str@8-9 topic_id:uuid@10+ partitions:[{partition_index:i32 \
-                 committed_offset:i64 committed_leader_epoch:i32 metadata:str? error_code:i16}]}] \
-                 error_code:i16}]@8+",
-        },
-        ApiKey::FindCoordinator => Pair {
-            request: "key:str@0-3 key_type:i8@1+ coordinator_keys:[str]@4+",
-            response: "throttle_time_ms:i32@1+ error_code:i16@0-3 error_message:str@1-3? node_id:i32@0-3 \
-                 host:str@0-3 port:i32@0-3 coordinators:[{key:str node_id:i32 host:str port:i32 \
-                 error_code:i16 error_message:str?}]@4+",
-        },
-        ApiKey::JoinGroup => Pair {
-            request: "group_id:str session_timeout_ms:i32 rebalance_timeout_ms:i32@1+ member_id:str \
-                 group_instance_id:str@5+? protocol_type:str protocols:[{name:str metadata:bytes}] \
-                 reason:str@8+?",
-            response: "throttle_time_ms:i32@2+ error_code:i16 generation_id:i32 protocol_type:str@7+? \
-                 protocol_name:str?7+ leader:str skip_assignment:bool@9+ member_id:str \
-                 members:[{member_id:str group_instance_id:str@5+? metadata:bytes}]",
-        },
-        ApiKey::Heartbeat => Pair {
-            request: "group_id:str generation_id:i32 member_id:str group_instance_id:str@3+?",
-            response: "throttle_time_ms:i32@1+ error_code:i16",
-        },
-        ApiKey::LeaveGroup => Pair {
-            request: "group_id:str member_id:str@0-2 members:[{member_id:str group_instance_id:str? \
-                 reason:str@5+?}]@3+",
-            response: "throttle_time_ms:i32@1+ error_code:i16 members:[{member_id:str \
-                 group_instance_id:str? error_code:i16}]@3+",
-        },
-        ApiKey::SyncGroup => Pair {
-            request: "group_id:str generation_id:i32 member_id:str group_instance_id:str@3+? \
-                 protocol_type:str@5+? protocol_name:str@5+? assignments:[{member_id:str \
-                 assignment:bytes}]",
-            response: "throttle_time_ms:i32@1+ error_code:i16 protocol_type:str@5+? \
-                 protocol_name:str@5+? assignment:bytes",
-        },
-        ApiKey::DescribeGroups => Pair {
-            request: "groups:[str] include_authorized_operations:bool@3+",
-            response: "throttle_time_ms:i32@1+ groups:[{error_code:i16 error_message:str@6+? \
-                 group_id:str group_state:str protocol_type:str protocol_data:str \
-                 members:[{member_id:str group_instance_id:str@4+? client_id:str client_host:str \
-                 member_metadata:bytes member_assignment:bytes}] authorized_operations:i32@3+}]",
-        },
-        ApiKey::ListGroups => Pair {
-            request: "states_filter:[str]@4+ types_filter:[str]@5+",
-            response: "throttle_time_ms:i32@1+ error_code:i16 groups:[{group_id:str protocol_type:str \
-                 group_state:str@4+ group_type:str@5+}]",
-        },
-        ApiKey::ApiVersions => Pair {
-            request: "client_software_name:str@3+ client_software_version:str@3+",
-            response: "error_code:i16 api_keys:[{api_key:i16 min_version:i16 max_version:i16}] \
-                 throttle_time_ms:i32@1+ supported_features#0:[{name:str min_version:i16 \
-                 max_version:i16}]@3+ finalized_features_epoch#1:i64@3+ \
-                 finalized_features#2:[{name:str max_version_level:i16 min_version_level:i16}]@3+ \
-                 zk_migration_ready#3:bool@3+",
-        },
-        ApiKey::CreateTopics => Pair {
-            request: "topics:[{name:str num_partitions:i32 replication_factor:i16 \
-                 assignments:[{partition_index:i32 broker_ids:[i32]}] configs:[{name:str \
-                 value:str?}]}] timeout_ms:i32 validate_only:bool",
-            response: "throttle_time_ms:i32 topics:[{name:str topic_id:uuid@7+ error_code:i16 \
-                 error_message:str? topic_config_error_code#0:i16@5+ num_partitions:i32@5+ \
-                 replication_factor:i16@5+ configs:[{name:str value:str? read_only:bool \
-                 config_source:i8 is_sensitive:bool}]@5+?}]",
-        },
-        ApiKey::DeleteTopics => Pair {
-            request: "topics:[{name:str? topic_id:uuid}]@6+ topic_names:[str]@1-5 timeout_ms:i32",
-            response: "throttle_time_ms:i32 responses:[{name:str?6+ topic_id:uuid@6+ error_code:i16 \
-                 error_message:str@5+?}]",
-        },
-        ApiKey::DeleteRecords => Pair {
-            request: "topics:[{name:str partitions:[{partition_index:i32 offset:i64}]}] timeout_ms:i32",
-            response: "throttle_time_ms:i32 topics:[{name:str partitions:[{partition_index:i32 \
-                 low_watermark:i64 error_code:i16}]}]",
-        },
-        ApiKey::InitProducerId => Pair {
-            request: "transactional_id:str? transaction_timeout_ms:i32 producer_id:i64@3+ \
-                 producer_epoch:i16@3+",
-            response: "throttle_time_ms:i32 error_code:i16 producer_id:i64 producer_epoch:i16",
-        },
-        ApiKey::OffsetForLeaderEpoch => Pair {
-            request: "replica_id:i32@3+ topics:[{topic:str partitions:[{partition:i32 \
-                 current_leader_epoch:i32 leader_epoch:i32}]}]",
-            response: "throttle_time_ms:i32 topics:[{topic:str partitions:[{error_code:i16 partition:i32 \
-                 leader_epoch:i32 end_offset:i64}]}]",
-        },
-        ApiKey::DescribeConfigs => Pair {
-            request: "resources:[{resource_type:i8 resource_name:str configuration_keys:[str]?}] \
-                 include_synonyms:bool include_documentation:bool@3+",
-            response: "throttle_time_ms:i32 results:[{error_code:i16 error_message:str? resource_type:i8 \
-                 resource_name:str configs:[{name:str value:str? read_only:bool config_source:i8 \
-                 is_sensitive:bool synonyms:[{name:str value:str? source:i8}] config_type:i8@3+ \
-                 documentation:str@3+?}]}]",
-        },
-        ApiKey::AlterConfigs => Pair {
-            request: "resources:[{resource_type:i8 resource_name:str configs:[{name:str value:str?}]}] \
-                 validate_only:bool",
-            response: "throttle_time_ms:i32 responses:[{error_code:i16 error_message:str? \
-                 resource_type:i8 resource_name:str}]",
-        },
-        ApiKey::DescribeLogDirs => Pair {
-            request: "topics:[{topic:str partitions:[i32]}]?",
-            response: "throttle_time_ms:i32 error_code:i16@3+ results:[{error_code:i16 log_dir:str \
-                 topics:[{name:str partitions:[{partition_index:i32 partition_size:i64 \
-                 offset_lag:i64 is_future_key:bool}]}] total_bytes:i64@4+ usable_bytes:i64@4+ \
-                 is_cordoned:bool@5+}]",
-        },
-        ApiKey::CreatePartitions => Pair {
-            request: "topics:[{name:str count:i32 assignments:[{broker_ids:[i32]}]?}] timeout_ms:i32 \
-                 validate_only:bool",
-            response: "throttle_time_ms:i32 results:[{name:str error_code:i16 error_message:str?}]",
-        },
-        ApiKey::DeleteGroups => Pair {
-            request: "groups_names:[str]",
-            response: "throttle_time_ms:i32 results:[{group_id:str error_code:i16}]",
-        },
-        ApiKey::IncrementalAlterConfigs => Pair {
-            request: "resources:[{resource_type:i8 resource_name:str configs:[{name:str \
-                 config_operation:i8 value:str?}]}] validate_only:bool",
-            response: "throttle_time_ms:i32 responses:[{error_code:i16 error_message:str? \
-                 resource_type:i8 resource_name:str}]",
-        },
-        ApiKey::OffsetDelete => Pair {
-            request: "group_id:str topics:[{name:str partitions:[{partition_index:i32}]}]",
-            response: "error_code:i16 throttle_time_ms:i32 topics:[{name:str \
-                 partitions:[{partition_index:i32 error_code:i16}]}]",
-        },
-        ApiKey::DescribeCluster => Pair {
-            request: "include_cluster_authorized_operations:bool endpoint_type:i8@1+ \
-                 include_fenced_brokers:bool@2+",
-            response: "throttle_time_ms:i32 error_code:i16 error_message:str? endpoint_type:i8@1+ \
-                 cluster_id:str controller_id:i32 brokers:[{broker_id:i32 host:str port:i32 \
-                 rack:str? is_fenced:bool@2+}] cluster_authorized_operations:i32",
-        },
-        ApiKey::ListConfigResources => Pair {
-            request: "resource_types:[i8]@1+",
-            response: "throttle_time_ms:i32 error_code:i16 config_resources:[{resource_name:str \
-                 resource_type:i8@1+}]",
-        },
-        ApiKey::DescribeTopicPartitions => Pair {
-            request: "topics:[{name:str}] response_partition_limit:i32 cursor:{topic_name:str \
-                 partition_index:i32}?",
-            response: "throttle_time_ms:i32 topics:[{error_code:i16 name:str? topic_id:uuid \
-                 is_internal:bool partitions:[{error_code:i16 partition_index:i32 leader_id:i32 \
-                 leader_epoch:i32 replica_nodes:[i32] isr_nodes:[i32] \
-                 eligible_leader_replicas:[i32]? last_known_elr:[i32]? offline_replicas:[i32]}] \
-                 topic_authorized_operations:i32}] next_cursor:{topic_name:str \
-                 partition_index:i32}?",
-        },
-    }
-}
+pub(super) const TABLE: [Layouts; ApiKey::ALL.len()] = [
+    Layouts {
+        key: ApiKey::Produce,
+        request: "transactional_id:str? acks:i16 timeout_ms:i32 topic_data:[{name:str@3-12 \
+             topic_id:uuid@13+ partition_data:[{index:i32 records:records?}]}]",
+        response: "responses:[{name:str@3-12 topic_id:uuid@13+ partition_responses:[{index:i32 \
+             error_code:i16 base_offset:i64 log_append_time_ms:i64 log_start_offset:i64@5+ \
+             record_errors:[{batch_index:i32 batch_index_error_message:str?}]@8+ \
+             error_message:str@8+? current_leader#0:{leader_id:i32 leader_epoch:i32}@10+}]}] \
+             throttle_time_ms:i32 node_endpoints#0:[{node_id:i32 host:str port:i32 \
+             rack:str?}]@10+",
+    },
+    Layouts {
+        key: ApiKey::Fetch,
+        request: "cluster_id#0:str@12+? replica_id:i32@4-14 replica_state#1:{replica_id:i32 \
+             replica_epoch:i64}@15+ max_wait_ms:i32 min_bytes:i32 max_bytes:i32 \
+             isolation_level:i8 session_id:i32@7+ session_epoch:i32@7+ topics:[{topic:str@4-12 \
+             topic_id:uuid@13+ partitions:[{partition:i32 current_leader_epoch:i32@9+ \
+             fetch_offset:i64 last_fetched_epoch:i32@12+ log_start_offset:i64@5+ \
+             partition_max_bytes:i32 replica_directory_id#0:uuid@17+ \
+             high_watermark#1:i64@18+}]}] forgotten_topics_data:[{topic:str@7-12 \
+             topic_id:uuid@13+ partitions:[i32]}]@7+ rack_id:str@11+",
+        response: "throttle_time_ms:i32 error_code:i16@7+ session_id:i32@7+ \
+             responses:[{topic:str@4-12 topic_id:uuid@13+ partitions:[{partition_index:i32 \
+             error_code:i16 high_watermark:i64 last_stable_offset:i64 log_start_offset:i64@5+ \
+             diverging_epoch#0:{epoch:i32 end_offset:i64}@12+ current_leader#1:{leader_id:i32 \
+             leader_epoch:i32}@12+ snapshot_id#2:{end_offset:i64 epoch:i32}@12+ \
+             aborted_transactions:[{producer_id:i64 first_offset:i64}]? \
+             preferred_read_replica:i32@11+ records:records?}]}] \
+             node_endpoints#0:[{node_id:i32 host:str port:i32 rack:str?}]@16+",
+    },
+    Layouts {
+        key: ApiKey::ListOffsets,
+        request: "replica_id:i32 isolation_level:i8@2+ topics:[{name:str \
+             partitions:[{partition_index:i32 current_leader_epoch:i32@4+ timestamp:i64}]}] \
+             timeout_ms:i32@10+",
+        response: "throttle_time_ms:i32@2+ topics:[{name:str partitions:[{partition_index:i32 \
+             error_code:i16 timestamp:i64 offset:i64 leader_epoch:i32@4+}]}]",
+    },
+    Layouts {
+        key: ApiKey::Metadata,
+        request: "topics:[{topic_id:uuid@10+ name:str?10+}]?1+ allow_auto_topic_creation:bool@4+ \
+             include_cluster_authorized_operations:bool@8-10 \
+             include_topic_authorized_operations:bool@8+",
+        response: "throttle_time_ms:i32@3+ brokers:[{node_id:i32 host:str port:i32 rack:str@1+?}] \
+             cluster_id:str@2+? controller_id:i32@1+ topics:[{error_code:i16 name:str?12+ \
+             topic_id:uuid@10+ is_internal:bool@1+ partitions:[{error_code:i16 \
+             partition_index:i32 leader_id:i32 leader_epoch:i32@7+ replica_nodes:[i32] \
+             isr_nodes:[i32] offline_replicas:[i32]@5+}] topic_authorized_operations:i32@8+}] \
+             cluster_authorized_operations:i32@8-10 error_code:i16@13+",
+    },
+    Layouts {
+        key: ApiKey::OffsetCommit,
+        request: "group_id:str generation_id_or_member_epoch:i32 member_id:str \
+             group_instance_id:str@7+? retention_time_ms:i64@2-4 topics:[{name:str@2-9 \
+             topic_id:uuid@10+ partitions:[{partition_index:i32 committed_offset:i64 \
+             committed_leader_epoch:i32@6+ committed_metadata:str?}]}]",
+        response: "throttle_time_ms:i32@3+ topics:[{name:str@2-9 topic_id:uuid@10+ \
+             partitions:[{partition_index:i32 error_code:i16}]}]",
+    },
+    Layouts {
+        key: ApiKey::OffsetFetch,
+        request: "group_id:str@1-7 topics:[{name:str partition_indexes:[i32]}]@1-7?2-7 \
+             groups:[{group_id:str member_id:str@9+? member_epoch:i32@9+ topics:[{name:str@8-9 \
+             topic_id:uuid@10+ partition_indexes:[i32]}]?}]@8+ require_stable:bool@7+",
+        response: "throttle_time_ms:i32@3+ topics:[{name:str partitions:[{partition_index:i32 \
+             committed_offset:i64 committed_leader_epoch:i32@5+ metadata:str? \
+             error_code:i16}]}]@1-7 error_code:i16@2-7 groups:[{group_id:str \
+             topics:[{name:str@8-9 topic_id:uuid@10+ partitions:[{partition_index:i32 \
+             committed_offset:i64 committed_leader_epoch:i32 metadata:str? error_code:i16}]}] \
+             error_code:i16}]@8+",
+    },
+    Layouts {
+        key: ApiKey::FindCoordinator,
+        request: "key:str@0-3 key_type:i8@1+ coordinator_keys:[str]@4+",
+        response: "throttle_time_ms:i32@1+ error_code:i16@0-3 error_message:str@1-3? node_id:i32@0-3 \
+             host:str@0-3 port:i32@0-3 coordinators:[{key:str node_id:i32 host:str port:i32 \
+             error_code:i16 error_message:str?}]@4+",
+    },
+    Layouts {
+        key: ApiKey::JoinGroup,
+        request: "group_id:str session_timeout_ms:i32 rebalance_timeout_ms:i32@1+ member_id:str \
+             group_instance_id:str@5+? protocol_type:str protocols:[{name:str metadata:bytes}] \
+             reason:str@8+?",
+        response: "throttle_time_ms:i32@2+ error_code:i16 generation_id:i32 protocol_type:str@7+? \
+             protocol_name:str?7+ leader:str skip_assignment:bool@9+ member_id:str \
+             members:[{member_id:str group_instance_id:str@5+? metadata:bytes}]",
+    },
+    Layouts {
+        key: ApiKey::Heartbeat,
+        request: "group_id:str generation_id:i32 member_id:str group_instance_id:str@3+?",
+        response: "throttle_time_ms:i32@1+ error_code:i16",
+    },
+    Layouts {
+        key: ApiKey::LeaveGroup,
+        request: "group_id:str member_id:str@0-2 members:[{member_id:str group_instance_id:str? \
+             reason:str@5+?}]@3+",
+        response: "throttle_time_ms:i32@1+ error_code:i16 members:[{member_id:str \
+             group_instance_id:str? error_code:i16}]@3+",
+    },
+    Layouts {
+        key: ApiKey::SyncGroup,
+        request: "group_id:str generation_id:i32 member_id:str group_instance_id:str@3+? \
+             protocol_type:str@5+? protocol_name:str@5+? assignments:[{member_id:str \
+             assignment:bytes}]",
+        response: "throttle_time_ms:i32@1+ error_code:i16 protocol_type:str@5+? \
+             protocol_name:str@5+? assignment:bytes",
+    },
+    Layouts {
+        key: ApiKey::DescribeGroups,
+        request: "groups:[str] include_authorized_operations:bool@3+",
+        response: "throttle_time_ms:i32@1+ groups:[{error_code:i16 error_message:str@6+? \
+             group_id:str group_state:str protocol_type:str protocol_data:str \
+             members:[{member_id:str group_instance_id:str@4+? client_id:str client_host:str \
+             member_metadata:bytes member_assignment:bytes}] authorized_operations:i32@3+}]",
+    },
+    Layouts {
+        key: ApiKey::ListGroups,
+        request: "states_filter:[str]@4+ types_filter:[str]@5+",
+        response: "throttle_time_ms:i32@1+ error_code:i16 groups:[{group_id:str protocol_type:str \
+             group_state:str@4+ group_type:str@5+}]",
+    },
+    Layouts {
+        key: ApiKey::ApiVersions,
+        request: "client_software_name:str@3+ client_software_version:str@3+",
+        response: "error_code:i16 api_keys:[{api_key:i16 min_version:i16 max_version:i16}] \
+             throttle_time_ms:i32@1+ supported_features#0:[{name:str min_version:i16 \
+             max_version:i16}]@3+ finalized_features_epoch#1:i64@3+ \
+             finalized_features#2:[{name:str max_version_level:i16 min_version_level:i16}]@3+ \
+             zk_migration_ready#3:bool@3+",
+    },
+    Layouts {
+        key: ApiKey::CreateTopics,
+        request: "topics:[{name:str num_partitions:i32 replication_factor:i16 \
+             assignments:[{partition_index:i32 broker_ids:[i32]}] configs:[{name:str \
+             value:str?}]}] timeout_ms:i32 validate_only:bool",
+        response: "throttle_time_ms:i32 topics:[{name:str topic_id:uuid@7+ error_code:i16 \
+             error_message:str? topic_config_error_code#0:i16@5+ num_partitions:i32@5+ \
+             replication_factor:i16@5+ configs:[{name:str value:str? read_only:bool \
+             config_source:i8 is_sensitive:bool}]@5+?}]",
+    },
+    Layouts {
+        key: ApiKey::DeleteTopics,
+        request: "topics:[{name:str? topic_id:uuid}]@6+ topic_names:[str]@1-5 timeout_ms:i32",
+        response: "throttle_time_ms:i32 responses:[{name:str?6+ topic_id:uuid@6+ error_code:i16 \
+             error_message:str@5+?}]",
+    },
+    Layouts {
+        key: ApiKey::DeleteRecords,
+        request: "topics:[{name:str partitions:[{partition_index:i32 offset:i64}]}] timeout_ms:i32",
+        response: "throttle_time_ms:i32 topics:[{name:str partitions:[{partition_index:i32 \
+             low_watermark:i64 error_code:i16}]}]",
+    },
+    Layouts {
+        key: ApiKey::InitProducerId,
+        request: "transactional_id:str? transaction_timeout_ms:i32 producer_id:i64@3+ \
+             producer_epoch:i16@3+",
+        response: "throttle_time_ms:i32 error_code:i16 producer_id:i64 producer_epoch:i16",
+    },
+    Layouts {
+        key: ApiKey::OffsetForLeaderEpoch,
+        request: "replica_id:i32@3+ topics:[{topic:str partitions:[{partition:i32 \
+             current_leader_epoch:i32 leader_epoch:i32}]}]",
+        response: "throttle_time_ms:i32 topics:[{topic:str partitions:[{error_code:i16 partition:i32 \
+             leader_epoch:i32 end_offset:i64}]}]",
+    },
+    Layouts {
+        key: ApiKey::DescribeConfigs,
+        request: "resources:[{resource_type:i8 resource_name:str configuration_keys:[str]?}] \
+             include_synonyms:bool include_documentation:bool@3+",
+        response: "throttle_time_ms:i32 results:[{error_code:i16 error_message:str? resource_type:i8 \
+             resource_name:str configs:[{name:str value:str? read_only:bool config_source:i8 \
+             is_sensitive:bool synonyms:[{name:str value:str? source:i8}] config_type:i8@3+ \
+             documentation:str@3+?}]}]",
+    },
+    Layouts {
+        key: ApiKey::AlterConfigs,
+        request: "resources:[{resource_type:i8 resource_name:str configs:[{name:str value:str?}]}] \
+             validate_only:bool",
+        response: "throttle_time_ms:i32 responses:[{error_code:i16 error_message:str? \
+             resource_type:i8 resource_name:str}]",
+    },
+    Layouts {
+        key: ApiKey::DescribeLogDirs,
+        request: "topics:[{topic:str partitions:[i32]}]?",
+        response: "throttle_time_ms:i32 error_code:i16@3+ results:[{error_code:i16 log_dir:str \
+             topics:[{name:str partitions:[{partition_index:i32 partition_size:i64 \
+             offset_lag:i64 is_future_key:bool}]}] total_bytes:i64@4+ usable_bytes:i64@4+ \
+             is_cordoned:bool@5+}]",
+    },
+    Layouts {
+        key: ApiKey::CreatePartitions,
+        request: "topics:[{name:str count:i32 assignments:[{broker_ids:[i32]}]?}] timeout_ms:i32 \
+             validate_only:bool",
+        response: "throttle_time_ms:i32 results:[{name:str error_code:i16 error_message:str?}]",
+    },
+    Layouts {
+        key: ApiKey::DeleteGroups,
+        request: "groups_names:[str]",
+        response: "throttle_time_ms:i32 results:[{group_id:str error_code:i16}]",
+    },
+    Layouts {
+        key: ApiKey::IncrementalAlterConfigs,
+        request: "resources:[{resource_type:i8 resource_name:str configs:[{name:str \
+             config_operation:i8 value:str?}]}] validate_only:bool",
+        response: "throttle_time_ms:i32 responses:[{error_code:i16 error_message:str? \
+             resource_type:i8 resource_name:str}]",
+    },
+    Layouts {
+        key: ApiKey::OffsetDelete,
+        request: "group_id:str topics:[{name:str partitions:[{partition_index:i32}]}]",
+        response: "error_code:i16 throttle_time_ms:i32 topics:[{name:str \
+             partitions:[{partition_index:i32 error_code:i16}]}]",
+    },
+    Layouts {
+        key: ApiKey::DescribeCluster,
+        request: "include_cluster_authorized_operations:bool endpoint_type:i8@1+ \
+             include_fenced_brokers:bool@2+",
+        response: "throttle_time_ms:i32 error_code:i16 error_message:str? endpoint_type:i8@1+ \
+             cluster_id:str controller_id:i32 brokers:[{broker_id:i32 host:str port:i32 \
+             rack:str? is_fenced:bool@2+}] cluster_authorized_operations:i32",
+    },
+    Layouts {
+        key: ApiKey::ListConfigResources,
+        request: "resource_types:[i8]@1+",
+        response: "throttle_time_ms:i32 error_code:i16 config_resources:[{resource_name:str \
+             resource_type:i8@1+}]",
+    },
+    Layouts {
+        key: ApiKey::DescribeTopicPartitions,
+        request: "topics:[{name:str}] response_partition_limit:i32 cursor:{topic_name:str \
+             partition_index:i32}?",
+        response: "throttle_time_ms:i32 topics:[{error_code:i16 name:str? topic_id:uuid \
+             is_internal:bool partitions:[{error_code:i16 partition_index:i32 leader_id:i32 \
+             leader_epoch:i32 replica_nodes:[i32] isr_nodes:[i32] \
+             eligible_leader_replicas:[i32]? last_known_elr:[i32]? offline_replicas:[i32]}] \
+             topic_authorized_operations:i32}] next_cursor:{topic_name:str \
+             partition_index:i32}?",
+    },
+];

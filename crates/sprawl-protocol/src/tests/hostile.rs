@@ -76,14 +76,20 @@ proptest! {
     }
 
     #[test]
-    fn random_bodies_of_every_message_and_version_only_fail(body in prop::collection::vec(any::<u8>(), 0..64)) {
+    fn random_bodies_of_every_message_and_version_only_fail(
+        body in prop::collection::vec(any::<u8>(), 0..64),
+    ) {
         for (key, side, version) in sample::every_message() {
             feed(key, side, version, BytesMut::from(&body[..]));
         }
     }
 
     #[test]
-    fn random_frames_get_an_answer_or_an_error(mut bytes in prop::collection::vec(any::<u8>(), 0..80), key in 0_u8..80, version in 0_u8..20) {
+    fn random_frames_get_an_answer_or_an_error(
+        mut bytes in prop::collection::vec(any::<u8>(), 0..80),
+        key in 0_u8..80,
+        version in 0_u8..20,
+    ) {
         if let Some(head) = bytes.first_chunk_mut::<4>() {
             *head = [0, key, 0, version];
         }
@@ -147,4 +153,12 @@ fn tagged_field_that_hides_its_true_size_is_refused() {
             content: 3
         })
     );
+}
+
+#[test]
+fn unknown_tag_that_could_not_be_written_again_is_refused() {
+    // Metadata v12: null topics, two flags, one empty tagged field.
+    let body = [0, 0, 0, 1, 0xff, 0xff, 0xff, 0xff, 0x0f, 0];
+    let found = guard::check(ApiKey::Metadata, Side::Request, 12, &body);
+    assert_eq!(found, Err(ReadError::Tag(u32::MAX)));
 }

@@ -17,7 +17,8 @@ fn produce_requests_read_as_the_crate_reads_them() {
         for seed in 0..50 {
             let body = sample::body(ApiKey::Produce, Side::Request, version, Tags::Random, seed);
             let mut bytes = body.clone().freeze();
-            let theirs = messages::ProduceRequest::decode(&mut bytes, version).unwrap();
+            let theirs =
+                kafka_protocol::messages::ProduceRequest::decode(&mut bytes, version).unwrap();
             let ours = produce::decode(body, version).unwrap();
             assert_eq!(ours.transactional_id, theirs.transactional_id);
             assert_eq!(
