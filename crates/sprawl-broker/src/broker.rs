@@ -1,6 +1,7 @@
 //! What every handler can reach: settings, metadata, partitions, sessions, the door to the outside.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use sprawl_core::config::BrokerSettings;
 use sprawl_core::metadata::{MetadataCommand, MetadataImage, MetadataReply, Topic};
@@ -39,6 +40,8 @@ pub(crate) struct Broker {
     pub(crate) sessions: FetchSessions,
     pub(crate) producer_ids: ProducerIds,
     pub(crate) connections: Connections,
+    /// Bytes of the requests that are being worked on.
+    pub(crate) queued_bytes: AtomicU64,
     pub(crate) metrics: BrokerMetrics,
     pub(crate) stop: watch::Sender<bool>,
 }
@@ -95,9 +98,14 @@ impl Broker {
         self.metadata.image()
     }
 
-    /// How full memory and disk are.
-    pub(crate) fn pressure(&self) -> Pressure {
-        self.store.pressure()
+    /// Whether no more bytes are to be taken from clients: the hot queue is full, or the requests being
+    /// worked on have reached `queued.max.request.bytes`.
+    pub(crate) fn must_stop_reading(&self) -> bool {
+        let queued = self.queued_bytes.load(Ordering::Relaxed);
+        self.limits
+            .queued_bytes_max
+            .is_some_and(|max| queued >= max)
+            || self.store.pressure() == Pressure::StopReading
     }
 
     /// Ends when the broker is asked to stop.

@@ -10,13 +10,13 @@ use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use sprawl_io::net::BoxFuture;
 use sprawl_io::{Stream, time};
-use sprawl_log::Pressure;
 use sprawl_protocol::FrameError;
 use sprawl_protocol::frame::SIZE_BYTES;
 use tokio::io::AsyncReadExt;
@@ -64,12 +64,42 @@ pub(crate) enum ConnectionError {
     Idle(Duration),
 }
 
-/// A request that has arrived, until its response is written.
-enum InFlight {
+/// A request that has arrived, until its response is ready.
+struct InFlight {
+    request: Started,
+    /// Counted against `queued.max.request.bytes`.
+    _queued: QueuedBytes,
+}
+
+enum Started {
     /// Appended; waits for the disk.
     Produce(BoxFuture<'static, Reply>),
     /// Runs when it is at the head.
     Other(BoxFuture<'static, Reply>),
+}
+
+/// Request bytes that the broker holds, counted for as long as this lives.
+struct QueuedBytes {
+    broker: Arc<Broker>,
+    count: u64,
+}
+
+impl QueuedBytes {
+    fn new(broker: &Arc<Broker>, count: u64) -> Self {
+        broker.queued_bytes.fetch_add(count, Ordering::Relaxed);
+        Self {
+            broker: broker.clone(),
+            count,
+        }
+    }
+}
+
+impl Drop for QueuedBytes {
+    fn drop(&mut self) {
+        self.broker
+            .queued_bytes
+            .fetch_sub(self.count, Ordering::Relaxed);
+    }
 }
 
 /// What ended a wait.
@@ -127,30 +157,32 @@ impl Connection {
             let Some(frame) = self.take_frame()? else {
                 break;
             };
-            self.broker.metrics().bytes_in.increment(frame.len() as u64);
+            let size = frame.len() as u64;
+            self.broker.metrics().bytes_in.increment(size);
             let now = self.broker.io().clock.monotonic();
+            let _queued = QueuedBytes::new(&self.broker, size);
             let request = self.start(dispatch::parse(frame, &self.peer, now)?);
-            self.in_flight.push_back(request);
+            self.in_flight.push_back(InFlight { request, _queued });
         }
         Ok(())
     }
 
     /// Starts a request: produce at once where only produce is before it, anything else when it is its turn.
-    fn start(&self, arrival: Arrival) -> InFlight {
+    fn start(&self, arrival: Arrival) -> Started {
         let broker = self.broker.clone();
         match arrival {
             Arrival::Produce(context, produce) if self.only_produce_in_flight() => {
-                InFlight::Produce(dispatch::produce(&broker, context, produce))
+                Started::Produce(dispatch::produce(&broker, context, produce))
             }
-            Arrival::Produce(context, produce) => InFlight::Other(Box::pin(async move {
+            Arrival::Produce(context, produce) => Started::Other(Box::pin(async move {
                 dispatch::produce(&broker, context, produce).await
             })),
             Arrival::Other(context, request) => {
-                InFlight::Other(dispatch::run(broker, context, request))
+                Started::Other(dispatch::run(broker, context, request))
             }
             Arrival::Unsupported(answer) => {
                 let frame = answer.map(|bytes| OutgoingFrame::from_bytes(bytes.freeze()));
-                InFlight::Other(Box::pin(std::future::ready(Ok(frame))))
+                Started::Other(Box::pin(std::future::ready(Ok(frame))))
             }
         }
     }
@@ -158,7 +190,7 @@ impl Connection {
     fn only_produce_in_flight(&self) -> bool {
         self.in_flight
             .iter()
-            .all(|request| matches!(request, InFlight::Produce(_)))
+            .all(|held| matches!(held.request, Started::Produce(_)))
     }
 
     /// Splits one frame's body off the buffer, without its size field.
@@ -180,7 +212,7 @@ impl Connection {
 
     async fn wait(&mut self) -> Result<Event, ConnectionError> {
         let may_read = !self.closing && self.in_flight.len() < REQUESTS_IN_FLIGHT_MAX;
-        let pressed = may_read && self.broker.pressure() == Pressure::StopReading;
+        let pressed = may_read && self.broker.must_stop_reading();
         let idle = self.in_flight.is_empty();
         let idle_max = self.broker.limits().idle_max;
         if self.buffer.capacity() - self.buffer.len() < SIZE_BYTES {
@@ -228,7 +260,7 @@ fn poll_replies(
     let mut frames = Vec::new();
     let mut answered = false;
     while let Some(head) = in_flight.front_mut() {
-        let (InFlight::Produce(future) | InFlight::Other(future)) = head;
+        let (Started::Produce(future) | Started::Other(future)) = &mut head.request;
         match future.as_mut().poll(context) {
             Poll::Ready(reply) => frames.extend(reply?),
             Poll::Pending => break,

@@ -1,11 +1,12 @@
 //! Accepts connections and keeps their number below a limit.
 //!
-//! Source: `max.connections`, `connections.max.idle.ms` of Kafka's `SocketServer`.
+//! Source: `max.connections`, `max.connections.per.ip` of Kafka's `SocketServer`.
 
+use std::collections::BTreeMap;
 use std::io;
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sprawl_io::{Listener, Stream, time};
@@ -13,21 +14,64 @@ use tracing::{debug, info, warn};
 
 use crate::broker::Broker;
 use crate::connection::{Connection, ConnectionError, Peer};
+use crate::options::Limits;
 
 /// The pause after a failed accept (out of file descriptors), so that the loop does not spin.
 const ACCEPT_RETRY_PAUSE: Duration = Duration::from_millis(100);
 
-/// How many connections are open, and which number the next one gets.
+/// How many connections are open, from where, and which number the next one gets.
 #[derive(Debug, Default)]
 pub(crate) struct Connections {
-    open: AtomicUsize,
+    open: Mutex<Open>,
     next_id: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    count: usize,
+    by_ip: BTreeMap<IpAddr, usize>,
+}
+
+/// The limit that a new connection would break.
+#[derive(Clone, Copy, Debug)]
+enum Refused {
+    MaxConnections,
+    MaxConnectionsPerIp,
 }
 
 impl Connections {
     /// How many connections are open.
     pub(crate) fn open(&self) -> usize {
-        self.open.load(Ordering::Relaxed)
+        self.lock().count
+    }
+
+    fn admit(&self, ip: IpAddr, limits: &Limits) -> Result<(), Refused> {
+        let mut open = self.lock();
+        if open.count >= limits.connection_count_max {
+            return Err(Refused::MaxConnections);
+        }
+        let from_ip = open.by_ip.entry(ip).or_default();
+        if *from_ip >= limits.connection_per_ip_count_max {
+            return Err(Refused::MaxConnectionsPerIp);
+        }
+        *from_ip += 1;
+        open.count += 1;
+        Ok(())
+    }
+
+    fn release(&self, ip: IpAddr) {
+        let mut open = self.lock();
+        open.count -= 1;
+        if let Some(from_ip) = open.by_ip.get_mut(&ip) {
+            *from_ip -= 1;
+            if *from_ip == 0 {
+                open.by_ip.remove(&ip);
+            }
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -50,11 +94,9 @@ pub(crate) async fn accept_loop(broker: Arc<Broker>, listener: Box<dyn Listener>
 
 fn admit(broker: &Arc<Broker>, stream: Stream, address: SocketAddr) {
     let connections = broker.connections();
-    let connection_count_max = broker.limits().connection_count_max;
-    if connections.open.fetch_add(1, Ordering::Relaxed) >= connection_count_max {
-        connections.open.fetch_sub(1, Ordering::Relaxed);
+    if let Err(limit) = connections.admit(address.ip(), broker.limits()) {
         broker.metrics().connections_refused.increment(1);
-        debug!(%address, connection_count_max, "connection refused: max.connections is reached");
+        debug!(%address, ?limit, "connection refused");
         return;
     }
     let connection_id = connections.next_id.fetch_add(1, Ordering::Relaxed);
@@ -64,7 +106,7 @@ fn admit(broker: &Arc<Broker>, stream: Stream, address: SocketAddr) {
     };
     let serving = broker.clone();
     broker.io().spawn.task(Box::pin(async move {
-        let closed = Guard(serving.clone());
+        let closed = Guard(serving.clone(), address.ip());
         log_end(
             address,
             Connection::new(serving, peer, stream).serve().await,
@@ -74,11 +116,11 @@ fn admit(broker: &Arc<Broker>, stream: Stream, address: SocketAddr) {
 }
 
 /// Counts the connection as closed however its task ends.
-struct Guard(Arc<Broker>);
+struct Guard(Arc<Broker>, IpAddr);
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        self.0.connections().open.fetch_sub(1, Ordering::Relaxed);
+        self.0.connections().release(self.1);
     }
 }
 

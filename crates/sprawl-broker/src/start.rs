@@ -7,6 +7,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use sprawl_core::metadata::{BrokerSpec, Endpoint, MetadataCommand, MetadataReply};
@@ -349,6 +350,7 @@ fn assemble(
         sessions: FetchSessions::new(settings.connections.fetch_sessions_max),
         producer_ids: ProducerIds::default(),
         connections: Connections::default(),
+        queued_bytes: AtomicU64::new(0),
         metrics: BrokerMetrics::register(),
         stop: watch::Sender::new(false),
         io,

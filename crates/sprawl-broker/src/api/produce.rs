@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use sprawl_io::net::BoxFuture;
-use sprawl_log::{Durable, FlushError};
+use sprawl_log::{Durable, FlushError, Pressure};
 use sprawl_model::Offset;
 use sprawl_protocol::messages::produce_response::{
     BatchIndexAndErrorMessage, PartitionProduceResponse, TopicProduceResponse,
@@ -27,6 +27,10 @@ use crate::wire_error;
 
 /// "No timestamp": the topic keeps the producer's.
 const NO_TIMESTAMP: i64 = -1;
+
+/// What producers are asked to pause when memory or disk is filling up, in milliseconds. Short, since
+/// segments are written in runs of a second at the most.
+const PRESSURE_THROTTLE_MS: i32 = 50;
 
 /// How many acknowledgements a producer waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -225,7 +229,8 @@ impl PendingProduce {
                     .with_partition_responses(partitions),
             );
         }
-        Ok(Some(ProduceResponse::default().with_responses(responses)))
+        let response = ProduceResponse::default().with_responses(responses);
+        Ok(Some(response.with_throttle_time_ms(throttle_ms(broker))))
     }
 
     fn has_refusal(&self) -> bool {
@@ -233,6 +238,14 @@ impl PendingProduce {
         partitions
             .into_iter()
             .any(|(_, pending)| matches!(pending, PendingPartition::Refused(_)))
+    }
+}
+
+/// How long the client is asked to hold back: while the hot queue is filling faster than it drains.
+fn throttle_ms(broker: &Broker) -> i32 {
+    match broker.store.pressure() {
+        Pressure::None => 0,
+        Pressure::Throttle | Pressure::StopReading => PRESSURE_THROTTLE_MS,
     }
 }
 
