@@ -48,11 +48,12 @@ is_there() {
     libclang-dev) have_libclang ;;
     librocksdb-dev) [ -n "$library_dir" ] ;;
     iproute2) command -v ip >/dev/null 2>&1 ;;
-    kcat|npm) command -v "$1" >/dev/null 2>&1 ;;
+    kcat|make|npm) command -v "$1" >/dev/null 2>&1 ;;
     maven) command -v mvn >/dev/null 2>&1 ;;
     nodejs) command -v node >/dev/null 2>&1 ;;
     golang-go) command -v go >/dev/null 2>&1 ;;
     python3-venv) python3 -c 'import ensurepip, venv' >/dev/null 2>&1 ;;
+    default-jdk-headless) command -v javac >/dev/null 2>&1 ;;
     default-jre-headless) command -v java >/dev/null 2>&1 ;;
     *) dpkg-query --show --showformat='${Status}' "$1" 2>/dev/null | grep -q 'install ok installed' ;;
   esac
