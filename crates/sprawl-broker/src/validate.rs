@@ -351,3 +351,6 @@ fn recompress(
     }
     Ok(builder.build())
 }
+
+#[cfg(test)]
+mod tests;
