@@ -1,5 +1,6 @@
 //! What every handler can reach: settings, metadata, partitions, sessions, the door to the outside.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -32,6 +33,7 @@ const PRODUCE_TOPIC_ID_VERSION: i16 = 13;
 pub(crate) struct Broker {
     pub(crate) io: Io,
     pub(crate) settings: BrokerSettings,
+    pub(crate) data_dir: PathBuf,
     pub(crate) limits: Limits,
     pub(crate) broker_epoch: BrokerEpoch,
     pub(crate) metadata: Metadata,

@@ -161,6 +161,45 @@ async fn respond(broker: &Arc<Broker>, context: &RequestContext, request: Reques
         Request::OffsetForLeaderEpoch(request) => {
             api::offset_for_leader_epoch::handle(broker, context, request).into()
         }
+        Request::CreateTopics(request) => api::create_topics::handle(broker, context, request)
+            .await
+            .into(),
+        Request::DeleteTopics(request) => api::delete_topics::handle(broker, context, request)
+            .await
+            .into(),
+        Request::DeleteRecords(request) => api::delete_records::handle(broker, context, request)
+            .await
+            .into(),
+        Request::DescribeConfigs(request) => {
+            api::describe_configs::handle(broker, context, request).into()
+        }
+        Request::AlterConfigs(request) => api::alter_configs::handle(broker, context, request)
+            .await
+            .into(),
+        Request::DescribeLogDirs(request) => {
+            api::describe_log_dirs::handle(broker, context, request)
+                .await
+                .into()
+        }
+        Request::CreatePartitions(request) => {
+            api::create_partitions::handle(broker, context, request)
+                .await
+                .into()
+        }
+        Request::IncrementalAlterConfigs(request) => {
+            api::incremental_alter_configs::handle(broker, context, request)
+                .await
+                .into()
+        }
+        Request::DescribeCluster(request) => {
+            api::describe_cluster::handle(broker, context, request).into()
+        }
+        Request::ListConfigResources(request) => {
+            api::list_config_resources::handle(broker, context, request).into()
+        }
+        Request::DescribeTopicPartitions(request) => {
+            api::describe_topic_partitions::handle(broker, context, request).into()
+        }
         Request::InitProducerId(request) => api::init_producer_id::handle(broker, context, request)
             .await
             .into(),

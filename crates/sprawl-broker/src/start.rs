@@ -332,7 +332,9 @@ fn assemble(
     metadata: Metadata,
     store: LogStore,
 ) -> Broker {
-    let BrokerOptions { settings, .. } = options;
+    let BrokerOptions {
+        settings, data_dir, ..
+    } = options;
     let partitions = Arc::new(Partitions::new(
         settings.node_id,
         settings.statics.clone(),
@@ -355,6 +357,7 @@ fn assemble(
         stop: watch::Sender::new(false),
         io,
         settings,
+        data_dir,
         broker_epoch,
         metadata,
         store,

@@ -1,0 +1,178 @@
+//! What the administration APIs share: failures with their messages, and who a setting belongs to.
+
+use sprawl_core::config::{BrokerSettings, ConfigError, ConfigMap, TopicConfig};
+use sprawl_core::metadata::{ConfigResource, MetadataError, MetadataImage, TopicRef};
+use sprawl_model::{BrokerId, TenantId};
+use sprawl_protocol::{ErrorCode, StrBytes};
+
+use crate::broker::{Broker, ChangeError};
+use crate::wire_error;
+
+/// The numbers of Kafka's `ConfigResource.Type`.
+pub(crate) mod resource_type {
+    pub(crate) const TOPIC: i8 = 2;
+    pub(crate) const BROKER: i8 = 4;
+    pub(crate) const BROKER_LOGGER: i8 = 8;
+    pub(crate) const CLIENT_METRICS: i8 = 16;
+    pub(crate) const GROUP: i8 = 32;
+}
+
+/// A failure as the administration APIs tell it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    pub(crate) code: ErrorCode,
+    pub(crate) message: String,
+}
+
+impl Failure {
+    pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+        }
+    }
+
+    /// A failure that only has its code's own message.
+    pub(crate) fn of(code: ErrorCode) -> Self {
+        Self::new(code, code.message())
+    }
+
+    pub(crate) fn invalid_request(message: impl Into<String>) -> Self {
+        Self::new(ErrorCode::InvalidRequest, message)
+    }
+
+    pub(crate) fn wire_message(&self) -> Option<StrBytes> {
+        Some(StrBytes::from_string(self.message.clone()))
+    }
+}
+
+impl From<MetadataError> for Failure {
+    fn from(error: MetadataError) -> Self {
+        Self::new(wire_error::of_metadata(&error), error.to_string())
+    }
+}
+
+impl From<ChangeError> for Failure {
+    fn from(error: ChangeError) -> Self {
+        Self::new(wire_error::of_change(&error), error.to_string())
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::new(ErrorCode::InvalidConfig, error.to_string())
+    }
+}
+
+/// Splits a result into its code and message.
+pub(crate) fn code_and_message(result: &Result<(), Failure>) -> (i16, Option<StrBytes>) {
+    match result {
+        Ok(()) => (ErrorCode::None.number(), None),
+        Err(failure) => (failure.code.number(), failure.wire_message()),
+    }
+}
+
+/// A topic of the only tenant there is so far.
+pub(crate) fn topic_ref(name: &str) -> TopicRef {
+    TopicRef {
+        tenant: TenantId::DEFAULT,
+        name: name.to_owned(),
+    }
+}
+
+/// Finds out whose settings a request means. Only this broker's own are known here, and those of all.
+pub(crate) fn config_resource(
+    broker: &Broker,
+    kind: i8,
+    name: &str,
+) -> Result<ConfigResource, Failure> {
+    match kind {
+        resource_type::TOPIC if name.is_empty() => Err(Failure::invalid_request(
+            "expected the name of a topic, found none",
+        )),
+        resource_type::TOPIC => Ok(ConfigResource::Topic(topic_ref(name))),
+        resource_type::BROKER if name.is_empty() => Ok(ConfigResource::BrokerDefault),
+        resource_type::BROKER => this_broker(broker, name).map(ConfigResource::Broker),
+        resource_type::BROKER_LOGGER | resource_type::CLIENT_METRICS | resource_type::GROUP => {
+            let message = "expected a topic or a broker; loggers, client metrics and groups have no \
+                           settings on this broker";
+            Err(Failure::invalid_request(message))
+        }
+        _ => Err(Failure::invalid_request(format!(
+            "unknown resource type {kind}"
+        ))),
+    }
+}
+
+fn this_broker(broker: &Broker, name: &str) -> Result<BrokerId, Failure> {
+    let own = broker.broker_id();
+    match name.parse::<i32>() {
+        Ok(id) if id == own.0 => Ok(own),
+        Ok(id) => {
+            let message = format!("unexpected broker id: expected {own} or none, found {id}");
+            Err(Failure::invalid_request(message))
+        }
+        Err(_) => Err(Failure::invalid_request(format!(
+            "expected a broker id, found {name:?}"
+        ))),
+    }
+}
+
+/// Checks settings against those this broker was started with, which the metadata rules do not know.
+///
+/// For brokers Kafka answers INVALID_REQUEST to values that do not fit (KAFKA-13609).
+pub(crate) fn check_here(
+    broker: &Broker,
+    image: &MetadataImage,
+    resource: &ConfigResource,
+    configs: &ConfigMap,
+) -> Result<(), Failure> {
+    let layers = image.layers(broker.broker_id(), &broker.settings.statics);
+    match resource {
+        ConfigResource::Topic(_) => {
+            TopicConfig::resolve(configs, &layers)?;
+            Ok(())
+        }
+        ConfigResource::Broker(_) => {
+            let layers = sprawl_core::config::ConfigLayers {
+                dynamic_broker: configs,
+                ..layers
+            };
+            as_broker(BrokerSettings::resolve(&layers))
+        }
+        ConfigResource::BrokerDefault => {
+            let layers = sprawl_core::config::ConfigLayers {
+                dynamic_default: configs,
+                ..layers
+            };
+            as_broker(BrokerSettings::resolve(&layers))
+        }
+    }
+}
+
+fn as_broker(resolved: Result<BrokerSettings, ConfigError>) -> Result<(), Failure> {
+    resolved
+        .map(drop)
+        .map_err(|error| Failure::invalid_request(error.to_string()))
+}
+
+/// As [`check_here`] for what the metadata rules said.
+pub(crate) fn as_resource(resource: &ConfigResource, failure: Failure) -> Failure {
+    let of_broker = !matches!(resource, ConfigResource::Topic(_));
+    if of_broker && failure.code == ErrorCode::InvalidConfig {
+        return Failure::invalid_request(failure.message);
+    }
+    failure
+}
+
+/// Returns the names that appear more than once, in order of first appearance.
+pub(crate) fn duplicates<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut seen = std::collections::BTreeSet::new();
+    let mut twice = Vec::new();
+    for name in names {
+        if !seen.insert(name) && !twice.contains(&name) {
+            twice.push(name);
+        }
+    }
+    twice
+}
