@@ -38,10 +38,12 @@ impl Handle {
         match state.count_operation() {
             None => change(&mut state),
             Some(kind) => {
-                if state.random.chance(1, 2) {
-                    drop(change(&mut state));
-                }
+                let is_done = state.random.chance(1, 2);
+                let outcome = is_done.then(|| change(&mut state));
                 state.crash(kind);
+                // An open file that nobody gets takes the lock again when it is dropped.
+                drop(state);
+                drop(outcome);
                 Err(crashed())
             }
         }
