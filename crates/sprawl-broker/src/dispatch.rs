@@ -76,16 +76,7 @@ pub(crate) fn parse(
     let Ok(key) = header.api() else {
         return Ok(Arrival::Unsupported(unsupported_answer(&header, &frame)));
     };
-    if !matches!(
-        key,
-        ApiKey::Produce
-            | ApiKey::Fetch
-            | ApiKey::ApiVersions
-            | ApiKey::Metadata
-            | ApiKey::ListOffsets
-            | ApiKey::OffsetForLeaderEpoch
-            | ApiKey::InitProducerId
-    ) {
+    if matches!(key, ApiKey::FindCoordinator | ApiKey::JoinGroup | ApiKey::SyncGroup | ApiKey::Heartbeat | ApiKey::LeaveGroup | ApiKey::OffsetCommit | ApiKey::OffsetFetch | ApiKey::DescribeGroups | ApiKey::ListGroups | ApiKey::DeleteGroups | ApiKey::OffsetDelete) {
         return Ok(Arrival::Unsupported(unsupported_answer(&header, &frame))); // TEMP
     }
     let request = decode_request(&header, frame)?;
