@@ -125,3 +125,51 @@ fn batch_of_three(codec: Codec) -> Vec<u8> {
     }
     builder.build().to_vec()
 }
+
+/// Lengths that lie, in each of the encodings.
+const LIES: [&[u8]; 6] = [
+    &[0x7f, 0xff, 0xff, 0xff],
+    &[0xff, 0xff, 0xff, 0xfe],
+    &[0xff, 0xff, 0xff, 0xff, 0x0f],
+    &[0x00, 0x03, 0xff, 0xff],
+    &[0x7f, 0xff],
+    &[0x00, 0x00, 0x00, 0x00],
+];
+
+/// SplitMix64.
+fn random(state: &mut u64) -> usize {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut z = *state;
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    (z ^ (z >> 31)) as usize
+}
+
+/// Returns a copy of `seed`, damaged as a hostile sender or a failing disk would; the same for the
+/// same `number`.
+pub fn damage(seed: &[u8], number: u64) -> Vec<u8> {
+    let mut state = number;
+    let state = &mut state;
+    let mut data = seed.to_vec();
+    for _ in 0..=random(state) % 3 {
+        let at = random(state) % data.len().max(1);
+        match random(state) % 4 {
+            0 => data.truncate(at),
+            1 => {
+                let lie = LIES[random(state) % LIES.len()];
+                let end = data.len().min(at + lie.len());
+                data.splice(at..end, lie.iter().copied());
+            }
+            2 => {
+                let copy = data[at..].to_vec();
+                data.extend_from_slice(&copy[..copy.len().min(64)]);
+            }
+            _ => {
+                if let Some(byte) = data.get_mut(at) {
+                    *byte ^= 1 << (random(state) % 8);
+                }
+            }
+        }
+    }
+    data
+}

@@ -5,7 +5,8 @@ use std::path::Path;
 const GOLDEN: &str = include_str!("../../crates/sprawl-protocol/tests/golden/kafka-4.3.1.txt");
 
 fn main() -> std::io::Result<()> {
-    for target in sprawl_fuzz::corpus::targets(GOLDEN) {
+    let messages = sprawl_fuzz::corpus::targets(GOLDEN);
+    for target in messages.into_iter().chain(sprawl_fuzz::disk::targets()) {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("corpus")
             .join(target.name);
