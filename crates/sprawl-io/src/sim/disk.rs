@@ -243,6 +243,9 @@ impl SimDisk {
     pub fn load(&self, image: &DiskImage) {
         let mut state = self.state();
         assert!(state.is_down, "the disk changes under no running process");
+        // Files made from now on are others than those of the image.
+        let image_next = image.files.keys().next_back().map_or(0, |id| id + 1);
+        state.file_next = state.file_next.max(image_next);
         state.names = Names::synced(image.names.clone());
         state.files = image
             .files

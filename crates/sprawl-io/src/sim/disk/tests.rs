@@ -274,6 +274,18 @@ fn image_brings_everything_back() {
 }
 
 #[test]
+fn file_made_after_an_image_is_none_of_its_files() {
+    let (disk, process) = new(1);
+    write(&create(&process, "f"), b"kept", 0).unwrap();
+    let (other, _) = new(2);
+    other.crash(CrashKind::Kill);
+    other.load(&disk.image());
+    let process = other.restart();
+    write(&create(&process, "g"), b"other", 0).unwrap();
+    assert_eq!(read(&process, "f"), b"kept");
+}
+
+#[test]
 fn one_seed_has_one_trace() {
     let run = |seed| {
         let trace = Arc::new(Trace::default());
