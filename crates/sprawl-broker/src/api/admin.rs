@@ -1,6 +1,6 @@
 //! What the administration APIs share: failures with their messages, and who a setting belongs to.
 
-use sprawl_core::config::{BrokerSettings, ConfigError, ConfigMap, TopicConfig};
+use sprawl_core::config::{BrokerSettings, ConfigError, ConfigLayers, ConfigMap, TopicConfig};
 use sprawl_core::metadata::{ConfigResource, MetadataError, MetadataImage, TopicRef};
 use sprawl_model::{BrokerId, TenantId};
 use sprawl_protocol::{ErrorCode, StrBytes};
@@ -134,15 +134,18 @@ pub(crate) fn check_here(
             Ok(())
         }
         ConfigResource::Broker(_) => {
-            let layers = sprawl_core::config::ConfigLayers {
+            let layers = ConfigLayers {
                 dynamic_broker: configs,
                 ..layers
             };
             as_broker(BrokerSettings::resolve(&layers))
         }
         ConfigResource::BrokerDefault => {
-            let layers = sprawl_core::config::ConfigLayers {
-                dynamic_default: configs,
+            // What this broker sets for itself must not hide a default that would not fit.
+            let (dynamic_broker, dynamic_default) = (&ConfigMap::new(), configs);
+            let layers = ConfigLayers {
+                dynamic_broker,
+                dynamic_default,
                 ..layers
             };
             as_broker(BrokerSettings::resolve(&layers))

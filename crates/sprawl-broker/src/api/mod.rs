@@ -22,3 +22,6 @@ pub(crate) mod list_offsets;
 pub(crate) mod metadata;
 pub(crate) mod offset_for_leader_epoch;
 pub(crate) mod produce;
+
+#[cfg(test)]
+mod admin_tests;
