@@ -10,31 +10,32 @@ use crate::messages::ApiVersion;
 ///
 /// A row: name, key, advertised versions, first version decoded, first flexible version (or
 /// `never`), request and response type in `messages`, and what the versions brought.
+#[rustfmt::skip]
 macro_rules! with_api_table {
     ($callback:ident) => {
         $callback! {
             // name, key, advertised, served from, flexible from, request, response, note
             Produce, 0, 0..=13, 3, 9, ProduceRequest, ProduceResponse,
                 "KIP-516 topic ids in v13; v0-2 advertised for librdkafka (KAFKA-18659), answered \
- UNSUPPORTED_VERSION";
+                 UNSUPPORTED_VERSION";
             Fetch, 1, 4..=18, 4, 12, FetchRequest, FetchResponse,
                 "KIP-227 sessions v7, KIP-392 rack v11, KIP-595 epochs v12, KIP-516 topic ids \
- v13, KIP-951 leader hints v16, KIP-1166 high watermark v18";
+                 v13, KIP-951 leader hints v16, KIP-1166 high watermark v18";
             ListOffsets, 2, 1..=11, 1, 6, ListOffsetsRequest, ListOffsetsResponse,
                 "KIP-734 max timestamp v7, KIP-405 local start v8, KIP-1005 tiered v9, KIP-1075 \
- timeout v10, KIP-1023 pending upload v11";
+                 timeout v10, KIP-1023 pending upload v11";
             Metadata, 3, 0..=13, 0, 9, MetadataRequest, MetadataResponse,
                 "KIP-516 topic ids v10, query by id v12, KIP-1102 top-level error v13";
             OffsetCommit, 8, 2..=10, 2, 8, OffsetCommitRequest, OffsetCommitResponse,
                 "KIP-345 static members v7, KIP-848 member epochs v9, topic ids v10";
             OffsetFetch, 9, 1..=10, 1, 6, OffsetFetchRequest, OffsetFetchResponse,
                 "KIP-447 require stable v7, KIP-709 several groups v8, KIP-848 member epochs v9, \
- topic ids v10";
+                 topic ids v10";
             FindCoordinator, 10, 0..=6, 0, 3, FindCoordinatorRequest, FindCoordinatorResponse,
                 "KIP-699 several keys v4, KIP-932 share key type v6";
             JoinGroup, 11, 0..=9, 0, 6, JoinGroupRequest, JoinGroupResponse,
                 "KIP-394 member id required v4, KIP-345 static members v5, KIP-559 protocol type \
- v7, KIP-800 reason v8, KIP-814 skip assignment v9";
+                 v7, KIP-800 reason v8, KIP-814 skip assignment v9";
             Heartbeat, 12, 0..=4, 0, 4, HeartbeatRequest, HeartbeatResponse,
                 "KIP-345 static members v3";
             LeaveGroup, 13, 0..=5, 0, 4, LeaveGroupRequest, LeaveGroupResponse,
@@ -43,14 +44,14 @@ macro_rules! with_api_table {
                 "KIP-345 static members v3, KIP-559 protocol type and name v5";
             DescribeGroups, 15, 0..=6, 0, 5, DescribeGroupsRequest, DescribeGroupsResponse,
                 "KIP-430 authorized operations v3, KIP-345 static members v4, KIP-1043 error \
- message v6";
+                 message v6";
             ListGroups, 16, 0..=5, 0, 3, ListGroupsRequest, ListGroupsResponse,
                 "KIP-518 states v4, KIP-848 types v5";
             ApiVersions, 18, 0..=4, 0, 3, ApiVersionsRequest, ApiVersionsResponse,
                 "KIP-511 client software v3, KIP-584 features v3; response header is always v0";
             CreateTopics, 19, 2..=7, 2, 5, CreateTopicsRequest, CreateTopicsResponse,
                 "KIP-464 broker defaults v4, KIP-525 configs in the answer v5, KIP-599 quota v6, \
- KIP-516 topic id v7";
+                 KIP-516 topic id v7";
             DeleteTopics, 20, 1..=6, 1, 4, DeleteTopicsRequest, DeleteTopicsResponse,
                 "error message v5, KIP-516 topic ids v6";
             DeleteRecords, 21, 0..=2, 0, 2, DeleteRecordsRequest, DeleteRecordsResponse,

@@ -5,7 +5,7 @@
 //! walked over first, by a description of its layout ([`schema`]), and refused if any length goes
 //! beyond the bytes that are there, if a tagged field is not as long as it says, or if it has
 //! more elements than [`REQUEST_ELEMENTS_MAX`]. That bounds what a decoder can reserve: elements
-//! times the largest element, some 64 MiB for a request.
+//! times the largest element with a map of unknown tagged fields, some 100 MiB for a request.
 //!
 //! Complete because: the descriptions are checked against the crate's own encoder and decoder for
 //! every message and version (`tests/schema.rs`), and an API without one does not compile.
