@@ -85,7 +85,10 @@ pub struct ConsumedRecord {
 
 #[derive(Clone, Debug)]
 struct Position {
+    /// What is fetched next.
     next: i64,
+    /// What is returned next.
+    returned: i64,
     high_watermark: Option<i64>,
 }
 
@@ -101,6 +104,8 @@ pub struct Consumer {
     turn: VecDeque<Place>,
     /// A connection of its own for each leader, since a fetch waits on the broker.
     connections: BTreeMap<String, Arc<Connection>>,
+    /// Fetched, not yet returned: at most one answer of each leader.
+    fetched: VecDeque<ConsumedRecord>,
     failing_since: Option<Duration>,
 }
 
@@ -114,6 +119,7 @@ impl Consumer {
             positions,
             turn,
             connections: BTreeMap::new(),
+            fetched: VecDeque::new(),
             failing_since: None,
         }
     }
@@ -129,11 +135,13 @@ impl Consumer {
                 (Arc::from(topic), partition),
                 Position {
                     next,
+                    returned: next,
                     high_watermark: None,
                 },
             )
         });
         self.positions = positions.collect();
+        self.fetched.clear();
         self.turn = self.positions.keys().cloned().collect();
         Ok(())
     }
@@ -180,11 +188,11 @@ impl Consumer {
         Ok(resolved.collect())
     }
 
-    /// Returns the offset each partition is read from next.
+    /// Returns the offset after the last returned record of each partition.
     pub fn positions(&self) -> BTreeMap<(String, i32), i64> {
         let positions = self.positions.iter();
         positions
-            .map(|((topic, index), p)| ((topic.to_string(), *index), p.next))
+            .map(|((topic, index), p)| ((topic.to_string(), *index), p.returned))
             .collect()
     }
 
@@ -194,22 +202,52 @@ impl Consumer {
         positions.all(|position| {
             position
                 .high_watermark
-                .is_some_and(|end| position.next >= end)
+                .is_some_and(|end| position.returned >= end)
         })
     }
 
-    /// Fetches once from every leader and returns what came, waiting at most `wait_max` for a first
-    /// record. An empty answer is not the end.
+    /// Returns at most `records_max` records: those left from the last fetch, or else those of one fetch
+    /// from every leader, which waits at most `wait_max` for a first record. An empty answer is not
+    /// the end.
     ///
     /// Errors that may pass (a broker that restarts) are waited out for `retry_wait_max` of the client.
     ///
-    /// Cancel: not safe; records that arrived but were not returned are skipped.
-    pub async fn poll(&mut self, wait_max: Duration) -> Result<Vec<ConsumedRecord>, ClientError> {
+    /// Cancel: safe; records move out of the consumer only when they are returned.
+    pub async fn poll(
+        &mut self,
+        wait_max: Duration,
+        records_max: usize,
+    ) -> Result<Vec<ConsumedRecord>, ClientError> {
+        if self.fetched.is_empty() {
+            self.fetch_patiently(wait_max).await?;
+        }
+        Ok(self.take_fetched(records_max))
+    }
+
+    fn take_fetched(&mut self, records_max: usize) -> Vec<ConsumedRecord> {
+        let count = records_max.min(self.fetched.len());
+        let records: Vec<ConsumedRecord> = self.fetched.drain(..count).collect();
+        for record in &records {
+            let place = (Arc::clone(&record.topic), record.partition);
+            if let Some(position) = self.positions.get_mut(&place) {
+                position.returned = record.offset.saturating_add(1);
+            }
+        }
+        if self.fetched.is_empty() {
+            // Control batches and compacted offsets at the end are passed too.
+            for position in self.positions.values_mut() {
+                position.returned = position.next;
+            }
+        }
+        records
+    }
+
+    async fn fetch_patiently(&mut self, wait_max: Duration) -> Result<(), ClientError> {
         let now = self.client.io().clock.monotonic();
-        let error = match self.poll_once(wait_max).await {
-            Ok(records) => {
+        let error = match self.fetch_once(wait_max).await {
+            Ok(()) => {
                 self.failing_since = None;
-                return Ok(records);
+                return Ok(());
             }
             Err(error) => error,
         };
@@ -226,13 +264,13 @@ impl Consumer {
         self.connections.clear();
         self.forget_topics();
         sprawl_io::time::sleep(*retry_pause).await;
-        Ok(Vec::new())
+        Ok(())
     }
 
-    async fn poll_once(&mut self, wait_max: Duration) -> Result<Vec<ConsumedRecord>, ClientError> {
+    async fn fetch_once(&mut self, wait_max: Duration) -> Result<(), ClientError> {
         if self.turn.is_empty() {
             sprawl_io::time::sleep(wait_max).await;
-            return Ok(Vec::new());
+            return Ok(());
         }
         let mut by_leader: BTreeMap<i32, Vec<(Place, FetchPartition)>> = BTreeMap::new();
         for place in &self.turn {
@@ -251,12 +289,11 @@ impl Consumer {
                 .or_default()
                 .push((place.clone(), partition));
         }
-        let mut records = Vec::new();
         for (broker_id, partitions) in by_leader {
             let response = self.fetch(broker_id, partitions, wait_max).await?;
-            self.take_answer(response, &mut records).await?;
+            self.take_answer(response).await?;
         }
-        Ok(records)
+        Ok(())
     }
 
     fn forget_topics(&self) {
@@ -314,17 +351,13 @@ impl Consumer {
         Ok(response)
     }
 
-    async fn take_answer(
-        &mut self,
-        response: FetchResponse,
-        records: &mut Vec<ConsumedRecord>,
-    ) -> Result<(), ClientError> {
+    async fn take_answer(&mut self, response: FetchResponse) -> Result<(), ClientError> {
         for topic in response.responses {
             let name: Arc<str> = Arc::from(topic.topic.as_str());
             for partition in topic.partitions {
                 let place = (Arc::clone(&name), partition.partition_index);
                 match ErrorCode::from_number(partition.error_code) {
-                    Some(ErrorCode::None) => self.take_partition(&place, &partition, records)?,
+                    Some(ErrorCode::None) => self.take_partition(&place, &partition)?,
                     Some(ErrorCode::OffsetOutOfRange) => self.reset(&place).await?,
                     Some(code) if code.is_retriable() => {
                         self.client.forget_topic(&name);
@@ -348,17 +381,12 @@ impl Consumer {
         if let (Some(position), Some(next)) = (self.positions.get_mut(place), found.get(&key)) {
             tracing::warn!(topic = %place.0, partition = place.1, from = position.next, to = next,
                 "offset out of range, position reset");
-            position.next = *next;
+            (position.next, position.returned) = (*next, *next);
         }
         Ok(())
     }
 
-    fn take_partition(
-        &mut self,
-        place: &Place,
-        data: &PartitionData,
-        records: &mut Vec<ConsumedRecord>,
-    ) -> Result<(), ClientError> {
+    fn take_partition(&mut self, place: &Place, data: &PartitionData) -> Result<(), ClientError> {
         let Some(position) = self.positions.get_mut(place) else {
             return Ok(());
         };
@@ -383,7 +411,8 @@ impl Consumer {
             verify_crc(batch).map_err(malformed)?;
             let control = header.attributes.is_control();
             if !control && header.next_offset().0 > position.next {
-                take_batch(place, &header, batch, (position.next, records)).map_err(malformed)?;
+                take_batch(place, &header, batch, (position.next, &mut self.fetched))
+                    .map_err(malformed)?;
             }
             position.next = position.next.max(header.next_offset().0);
         }
@@ -400,7 +429,7 @@ fn take_batch(
     place: &Place,
     header: &BatchHeader,
     batch: &[u8],
-    (from, records): (i64, &mut Vec<ConsumedRecord>),
+    (from, records): (i64, &mut VecDeque<ConsumedRecord>),
 ) -> Result<(), sprawl_model::batch::BatchError> {
     let payload = Bytes::from(payload(batch, DECOMPRESSED_BYTES_MAX)?.into_owned());
     let own = |bytes: &[u8]| payload.slice_ref(bytes);
@@ -416,7 +445,7 @@ fn take_batch(
                 value: found.value.map(own),
             });
         }
-        records.push(ConsumedRecord {
+        records.push_back(ConsumedRecord {
             topic: Arc::clone(&place.0),
             partition: place.1,
             offset: record.offset.0,

@@ -117,8 +117,12 @@ impl GroupConsumer {
 
     /// Joins if needed, commits if due, and fetches once.
     ///
-    /// Cancel: not safe, as [`Consumer::poll`].
-    pub async fn poll(&mut self, wait_max: Duration) -> Result<Vec<ConsumedRecord>, ClientError> {
+    /// Cancel: safe, as [`Consumer::poll`]; a join that was cut off is made again.
+    pub async fn poll(
+        &mut self,
+        wait_max: Duration,
+        records_max: usize,
+    ) -> Result<Vec<ConsumedRecord>, ClientError> {
         if self.membership() != Membership::Joined {
             self.join().await?;
         }
@@ -128,7 +132,7 @@ impl GroupConsumer {
             self.committed_at = now;
             self.commit().await?;
         }
-        self.consumer.poll(wait_max).await
+        self.consumer.poll(wait_max, records_max).await
     }
 
     async fn join(&mut self) -> Result<(), ClientError> {

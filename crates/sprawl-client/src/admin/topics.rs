@@ -42,18 +42,25 @@ pub struct BrokerLogDir {
     pub partitions: BTreeMap<(String, i32), i64>,
 }
 
+/// Whether a change is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Apply {
+    Now,
+    ValidateOnly,
+}
+
 impl Admin {
-    /// Creates a topic, or with `validate_only` says whether it could be.
+    /// Creates a topic.
     pub async fn create_topic(&self, topic: &NewTopic) -> Result<(), ClientError> {
-        self.send_new_topic(topic, false).await
+        self.send_new_topic(topic, Apply::Now).await
     }
 
     /// Says whether a topic could be created.
     pub async fn validate_topic(&self, topic: &NewTopic) -> Result<(), ClientError> {
-        self.send_new_topic(topic, true).await
+        self.send_new_topic(topic, Apply::ValidateOnly).await
     }
 
-    async fn send_new_topic(&self, topic: &NewTopic, only: bool) -> Result<(), ClientError> {
+    async fn send_new_topic(&self, topic: &NewTopic, apply: Apply) -> Result<(), ClientError> {
         let configs = topic.configs.iter().map(|(name, value)| {
             CreatableTopicConfig::default()
                 .with_name(StrBytes::from_string(name.clone()))
@@ -67,7 +74,7 @@ impl Admin {
         let request = CreateTopicsRequest::default()
             .with_topics(vec![creatable])
             .with_timeout_ms(CHANGE_WAIT_MS)
-            .with_validate_only(only);
+            .with_validate_only(apply == Apply::ValidateOnly);
         let response = self.client.any().await?.call(request).await?;
         for result in response.topics {
             let message = result.error_message.map(|message| message.to_string());

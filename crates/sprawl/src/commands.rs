@@ -1,0 +1,10 @@
+//! One module a verb.
+
+pub(crate) mod cluster;
+pub(crate) mod completions;
+pub(crate) mod config;
+pub(crate) mod consume;
+pub(crate) mod group;
+pub(crate) mod produce;
+pub(crate) mod start;
+pub(crate) mod topic;
