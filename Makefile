@@ -5,6 +5,7 @@
 # Under CI, compiled dependencies outlive the checkout; without that folder everything is built anew.
 ifeq ($(CI),true)
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/sprawl-target
+export SPRAWL_CACHE_DIR ?= $(HOME)/.cache/sprawl-foreign
 endif
 export CARGO_TERM_PROGRESS_WHEN ?= auto
 
@@ -20,7 +21,7 @@ test: ## everything that must pass before a change lands
 
 conformance: ## foreign clients, unchanged, against the server
 	@sh setup/setup.sh conformance
-	cargo run --locked --release --package sprawl-conformance -- run $(ARGS)
+	cargo run --locked --package sprawl-conformance -- run $(ARGS)
 
 bench: ## side by side with a real Apache Kafka; writes docs/benchmarks.md
 	@sh setup/setup.sh bench

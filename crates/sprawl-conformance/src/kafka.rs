@@ -41,6 +41,8 @@ pub struct KafkaOptions {
     pub settings: Vec<(String, String)>,
     /// Heap of the JVM, minimum and maximum alike (Kafka's start script: 1024).
     pub heap_mib: u32,
+    /// Kafka address; a free port each start when `None`.
+    pub kafka_addr: Option<SocketAddr>,
 }
 
 impl KafkaOptions {
@@ -50,6 +52,7 @@ impl KafkaOptions {
             folder: folder.into(),
             settings: Vec::new(),
             heap_mib: 1024,
+            kafka_addr: None,
         }
     }
 
@@ -68,8 +71,15 @@ pub struct KafkaServer;
 impl KafkaServer {
     /// Formats the storage if that was not done, starts Kafka on free ports and waits until it serves.
     pub fn start(options: &KafkaOptions) -> Result<Server> {
+        let mut server = Self::launch(options)?;
+        server.wait_ready()?;
+        Ok(server)
+    }
+
+    /// As [`Self::start`], without waiting.
+    pub fn launch(options: &KafkaOptions) -> Result<Server> {
         let classpath = setup::java_tools()?;
-        let kafka_addr = server::free_addr()?;
+        let kafka_addr = options.kafka_addr.map_or_else(server::free_addr, Ok)?;
         std::fs::create_dir_all(&options.folder)?;
         let properties = options.folder.join("server.properties");
         std::fs::write(&properties, server_properties(options, kafka_addr)?)?;
@@ -83,7 +93,7 @@ impl KafkaServer {
             .arg(log_setting())
             .arg("kafka.Kafka")
             .arg(&properties);
-        Server::spawn(command, kafka_addr, &options.folder.join("server.log"))
+        Server::launch(command, kafka_addr, &options.folder.join("server.log"))
     }
 }
 

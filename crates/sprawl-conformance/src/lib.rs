@@ -2,7 +2,8 @@
 //!
 //! In reading order: [`wait`] and [`server`] run a server as a real process; [`kafka`] and [`sprawl`]
 //! are the two kinds; [`setup`] installs everything foreign, pinned, by name, from registries;
-//! [`clients`] lists the clients, [`run`] runs them, [`row`] and [`page`] tell what came of it.
+//! [`clients`] lists the clients, [`run`] runs them, [`row`] and [`page`] tell what came of it;
+//! [`crash`] kills the server under load and reads back.
 //! `docs/conformance.md` has the results, `conformance/` the client programs and the pins.
 //!
 //! Invariant: a case must pass against a real Apache Kafka before it may judge Sprawl.
@@ -12,6 +13,7 @@
 )]
 
 pub mod clients;
+pub mod crash;
 pub mod kafka;
 pub mod page;
 pub mod row;

@@ -7,10 +7,12 @@
 use std::io::Read;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use sprawl_conformance::row::{self, Counts};
+use sprawl_conformance::crash::{self, DrillOptions};
+use sprawl_conformance::row::{self, Counts, Row};
 use sprawl_conformance::run::{Extent, Peer, RunOptions};
 use sprawl_conformance::{clients, page, run, sprawl};
 
@@ -25,6 +27,17 @@ struct Cli {
 enum Verb {
     /// Sets up every client and runs its cases; ends with `N passed, N failed, N skipped`
     Run(RunArgs),
+    /// Kills the server at random moments under load, then checks that nothing acknowledged is gone
+    CrashDrill {
+        #[command(flatten)]
+        server: ServerArgs,
+        /// How often the server is killed
+        #[arg(long, default_value_t = 50)]
+        rounds: u64,
+        /// Chooses the moments
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+    },
     /// Sets up every client and runs nothing
     Setup,
     /// Starts a server, prints its address, and stops it when standard input ends
@@ -66,6 +79,9 @@ struct RunArgs {
     /// How many clients run at once, each with a server of its own
     #[arg(long, default_value_t = 3)]
     jobs: usize,
+    /// Rounds of the crash drill that follows a whole run
+    #[arg(long, default_value_t = 10)]
+    crash_rounds: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -88,6 +104,11 @@ impl ServerArgs {
 fn main() -> Result<ExitCode> {
     match Cli::parse().verb {
         Verb::Run(args) => run_clients(args),
+        Verb::CrashDrill {
+            server,
+            rounds,
+            seed,
+        } => crash_drill(server, rounds, seed),
         Verb::Setup => set_up(),
         Verb::Serve {
             server,
@@ -108,14 +129,14 @@ fn run_clients(args: RunArgs) -> Result<ExitCode> {
             Extent::Usual
         },
         jobs: args.jobs,
+        crash_rounds: args.crash_rounds,
     };
     let rows = run::run(&options, &|line| println!("{line}"))?;
     let counts = Counts::of(&rows);
-    if options.is_whole() {
-        match options.peer {
-            Peer::Kafka => row::save(&rows, &run::proved_file())?,
-            Peer::Sprawl(_) => page::write(&rows, &row::load(&run::proved_file())?)?,
-        }
+    match options.peer {
+        Peer::Kafka => row::save(&row::merge(proved()?, &rows), &run::proved_file())?,
+        Peer::Sprawl(_) if options.is_whole() => page::write(&rows, &proved()?)?,
+        Peer::Sprawl(_) => {}
     }
     println!(
         "logs and results: {}",
@@ -127,6 +148,42 @@ fn run_clients(args: RunArgs) -> Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// What passed against Apache Kafka so far; nothing before the first run.
+fn proved() -> Result<Vec<Row>> {
+    let file = run::proved_file();
+    if file.is_file() {
+        row::load(&file)
+    } else {
+        Ok(Vec::new())
+    }
+}
+
+fn crash_drill(server: ServerArgs, rounds: u64, seed: u64) -> Result<ExitCode> {
+    let options = DrillOptions {
+        peer: server.peer()?,
+        rounds,
+        seed,
+    };
+    let drill = crash::drill(&options, &|line| println!("{line}"))?;
+    for (promise, broken) in drill.verdict.promises() {
+        for breach in broken {
+            println!("{promise}: {breach}");
+        }
+    }
+    let slowest = drill.recoveries.iter().max().map_or(0, Duration::as_millis);
+    println!("{rounds} kills with seed {seed}, slowest recovery {slowest} ms");
+    println!("{}", drill.verdict);
+    if drill.verdict.is_clean() {
+        std::fs::remove_dir_all(drill.folder.join("data"))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    println!(
+        "history, records and data are kept in {}",
+        drill.folder.display()
+    );
+    Ok(ExitCode::FAILURE)
 }
 
 fn set_up() -> Result<ExitCode> {

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use crate::clients::CLIENTS;
 use crate::row::{Counts, Outcome, Row};
 use crate::setup;
 
@@ -40,28 +39,25 @@ fn render(sprawl: &[Row], kafka: &[Row], kafka_version: &str) -> Result<String> 
         text,
         "| client | version | passed | failed | out of scope |\n|---|---|---|---|---|"
     )?;
+    let mut names: Vec<&str> = sprawl.iter().map(|row| row.client.as_str()).collect();
+    names.dedup();
     let of = |name: &str| {
         sprawl
             .iter()
             .filter(|row| row.client == name)
             .collect::<Vec<_>>()
     };
-    for client in CLIENTS {
-        let rows = of(client.name);
+    for name in &names {
+        let rows = of(name);
         let version = rows.first().map_or("", |row| &row.version);
-        let Counts {
-            passed,
-            failed,
-            skipped,
-        } = Counts::of(rows.iter().copied());
-        let name = client.name;
+        let counts = Counts::of(rows.iter().copied());
+        let (passed, failed, skipped) = (counts.passed, counts.failed, counts.skipped);
         writeln!(
             text,
             "| [{name}](#{name}) | {version} | {passed} | {failed} | {skipped} |"
         )?;
     }
-    for client in CLIENTS {
-        let name = client.name;
+    for name in names {
         writeln!(
             text,
             "\n## {name}\n\n| case | Sprawl | Kafka | why |\n|---|---|---|---|"

@@ -131,6 +131,19 @@ pub fn parse_output(client: &str, output: &str, how_it_ended: &str) -> Vec<Row> 
     rows
 }
 
+/// Puts `newer` rows in the place of older ones of the same case; new cases come last.
+#[must_use]
+pub fn merge(mut rows: Vec<Row>, newer: &[Row]) -> Vec<Row> {
+    for row in newer {
+        let same = |old: &&mut Row| old.client == row.client && old.case == row.case;
+        match rows.iter_mut().find(same) {
+            Some(old) => old.clone_from(row),
+            None => rows.push(row.clone()),
+        }
+    }
+    rows
+}
+
 /// Writes rows as JSON.
 pub fn save(rows: &[Row], file: &Path) -> Result<()> {
     let mut text = serde_json::to_string_pretty(rows)?;
@@ -184,6 +197,18 @@ mod tests {
         check(
             &output,
             &[("a", Outcome::OutOfScope), ("b", Outcome::OutOfScope)],
+        );
+    }
+
+    #[test]
+    fn newer_row_takes_the_place_of_the_older_one() {
+        let old = parse_output("client", PLAN, "ended");
+        let newer = r#"{"case":"a","result":"passed","reason":""}"#;
+        let newer = parse_output("client", &format!("{PLAN}\n{newer}"), "ended");
+        let merged = merge(old, &newer);
+        assert_eq!(
+            Counts::of(&merged).to_string(),
+            "1 passed, 1 failed, 0 skipped"
         );
     }
 

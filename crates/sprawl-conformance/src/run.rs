@@ -4,6 +4,7 @@
 //! by a whole run against Kafka); a server that dies or does not stop cleanly is itself a failed case.
 
 use std::fs::File;
+use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
@@ -14,6 +15,7 @@ use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::clients::{CLIENTS, Client};
+use crate::crash::{self, DrillOptions};
 use crate::kafka::{KafkaOptions, KafkaServer};
 use crate::row::{self, Counts, Outcome, Row};
 use crate::server::Server;
@@ -69,6 +71,8 @@ pub struct RunOptions {
     pub extent: Extent,
     /// How many clients run at once.
     pub jobs: usize,
+    /// Rounds of the crash drill that follows a whole run.
+    pub crash_rounds: u64,
 }
 
 impl RunOptions {
@@ -119,12 +123,30 @@ pub fn run(options: &RunOptions, tell: &(dyn Fn(&str) + Sync)) -> Result<Vec<Row
         .into_inner()
         .expect("no worker panics with the lock held");
     rows.sort_by_key(|row| CLIENTS.iter().position(|client| client.name == row.client));
+    if options.is_whole() {
+        rows.extend(crash_rows(options, tell));
+    }
     if options.peer != Peer::Kafka {
         refuse_unproved(&mut rows, &row::load(&proved_file())?);
     }
     std::fs::create_dir_all(results_folder(&options.peer))?;
     row::save(&rows, &results_folder(&options.peer).join("results.json"))?;
     Ok(rows)
+}
+
+fn crash_rows(options: &RunOptions, tell: &dyn Fn(&str)) -> Vec<Row> {
+    let drill = DrillOptions {
+        peer: options.peer.clone(),
+        rounds: options.crash_rounds,
+        seed: 0,
+    };
+    let start = Instant::now();
+    let rows = match crash::drill(&drill, tell) {
+        Ok(drill) => drill.rows(),
+        Err(error) => vec![crash::no_verdict(&error)],
+    };
+    tell(&summary("crash-drill", &rows, start.elapsed()));
+    rows
 }
 
 fn take<'a>(next: &Mutex<std::slice::Iter<'_, &'a Client>>) -> Option<&'a Client> {
@@ -196,20 +218,34 @@ fn run_client(client: &Client, options: &RunOptions) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// Starts a fresh `peer` with data and log in `folder`.
+/// Starts `peer` with data and log in `folder` and waits until it serves.
 pub fn start_server(peer: &Peer, folder: &Path, settings: &[(&str, &str)]) -> Result<Server> {
+    let mut server = launch_server(peer, folder, settings, None)?;
+    server.wait_ready()?;
+    Ok(server)
+}
+
+/// Starts `peer` with data and log in `folder`, on `kafka_addr` if given; does not wait.
+pub fn launch_server(
+    peer: &Peer,
+    folder: &Path,
+    settings: &[(&str, &str)],
+    kafka_addr: Option<SocketAddr>,
+) -> Result<Server> {
     let settings: Vec<(String, String)> = settings
         .iter()
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
         .collect();
     match peer {
-        Peer::Kafka => KafkaServer::start(&KafkaOptions {
+        Peer::Kafka => KafkaServer::launch(&KafkaOptions {
             settings,
             heap_mib: KAFKA_HEAP_MIB,
+            kafka_addr,
             ..KafkaOptions::new(folder)
         }),
-        Peer::Sprawl(binary) => SprawlServer::start(&SprawlOptions {
+        Peer::Sprawl(binary) => SprawlServer::launch(&SprawlOptions {
             settings,
+            kafka_addr,
             ..SprawlOptions::new(binary, folder)
         }),
     }
@@ -260,16 +296,19 @@ fn remove_data(folder: &Path) -> Result<()> {
     Ok(())
 }
 
+/// A pass that Kafka did not show proves nothing, and what ran there must run here.
 fn refuse_unproved(rows: &mut [Row], proved: &[Row]) {
-    for row in rows.iter_mut().filter(|row| row.result == Outcome::Passed) {
-        let is_proved = proved.iter().any(|proof| {
-            (&proof.client, &proof.case) == (&row.client, &row.case)
-                && proof.result == Outcome::Passed
-        });
-        if !is_proved {
-            row.result = Outcome::Failed;
-            "never passed against Apache Kafka: run with --peer kafka".clone_into(&mut row.reason);
-        }
+    for row in rows {
+        let same = |proof: &&Row| proof.client == row.client && proof.case == row.case;
+        let at_kafka = proved.iter().find(same).map(|proof| proof.result);
+        let refusal = match (row.result, at_kafka) {
+            (Outcome::Passed, Some(Outcome::Passed)) | (Outcome::Failed, _) => continue,
+            (Outcome::Passed, _) => "never passed against Apache Kafka: run with --peer kafka",
+            (Outcome::OutOfScope, Some(Outcome::Passed)) => "ran against Apache Kafka but not here",
+            (Outcome::OutOfScope, _) => continue,
+        };
+        row.reason = format!("{refusal} {}", row.reason);
+        row.result = Outcome::Failed;
     }
 }
 
@@ -309,6 +348,18 @@ mod tests {
         let mut rows = [pass.clone()];
         refuse_unproved(&mut rows, &[pass]);
         assert_eq!(rows[0].result, Outcome::Passed);
+    }
+
+    #[test]
+    fn case_that_ran_against_kafka_cannot_be_left_out() {
+        let mut pass = failed("librdkafka-suite", "0053_stats", "");
+        pass.result = Outcome::Passed;
+        let mut rows = [Row {
+            result: Outcome::OutOfScope,
+            ..pass.clone()
+        }];
+        refuse_unproved(&mut rows, &[pass]);
+        assert_eq!(rows[0].result, Outcome::Failed);
     }
 
     #[test]

@@ -30,8 +30,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts `command` with its output appended to `log`; returns when it answers on `kafka_addr`.
-    pub fn spawn(mut command: Command, kafka_addr: SocketAddr, log: &Path) -> Result<Self> {
+    /// Starts `command` with its output appended to `log`; does not wait until it serves.
+    pub fn launch(mut command: Command, kafka_addr: SocketAddr, log: &Path) -> Result<Self> {
         let out = open_log(log)?;
         let program = command.get_program().to_string_lossy().into_owned();
         let child = command
@@ -40,13 +40,23 @@ impl Server {
             .stderr(out)
             .spawn()
             .with_context(|| format!("cannot start {program}"))?;
-        let mut server = Self {
+        Ok(Self {
             child,
             kafka_addr,
             log: log.to_path_buf(),
-        };
-        server.wait_ready(&program)?;
-        Ok(server)
+        })
+    }
+
+    /// Waits until the server answers on its address, or reports why it ended.
+    pub fn wait_ready(&mut self) -> Result<()> {
+        let addr = self.kafka_addr;
+        wait::until("the server to answer ApiVersions", READY_WAIT_MAX, || {
+            if let Some(status) = self.child.try_wait()? {
+                bail!("it ended with {status} before it answered");
+            }
+            Ok(answers(addr).is_ok().then_some(()))
+        })
+        .with_context(|| format!("last lines of {}:\n{}", self.log.display(), tail(&self.log)))
     }
 
     /// Host and port, as clients take it.
@@ -86,20 +96,6 @@ impl Server {
         self.child.kill()?;
         self.child.wait()?;
         Ok(())
-    }
-
-    fn wait_ready(&mut self, program: &str) -> Result<()> {
-        let addr = self.kafka_addr;
-        wait::until("the server to answer ApiVersions", READY_WAIT_MAX, || {
-            if let Some(status) = self.child.try_wait()? {
-                bail!(
-                    "{program} ended with {status} before it answered:\n{}",
-                    tail(&self.log)
-                );
-            }
-            Ok(answers(addr).is_ok().then_some(()))
-        })
-        .with_context(|| format!("last lines of {}:\n{}", self.log.display(), tail(&self.log)))
     }
 }
 
@@ -176,7 +172,8 @@ mod tests {
         let mut command = Command::new("sh");
         command.args(["-c", "echo port taken; exit 3"]);
         let log = folder.path().join("server.log");
-        let error = Server::spawn(command, free_addr().unwrap(), &log).unwrap_err();
+        let mut server = Server::launch(command, free_addr().unwrap(), &log).unwrap();
+        let error = server.wait_ready().unwrap_err();
         let text = format!("{error:#}");
         assert!(
             text.contains("port taken") && text.contains("exit status: 3"),

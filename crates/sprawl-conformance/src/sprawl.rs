@@ -48,6 +48,13 @@ pub struct SprawlServer;
 impl SprawlServer {
     /// Starts the binary and waits until it serves.
     pub fn start(options: &SprawlOptions) -> Result<Server> {
+        let mut server = Self::launch(options)?;
+        server.wait_ready()?;
+        Ok(server)
+    }
+
+    /// As [`Self::start`], without waiting.
+    pub fn launch(options: &SprawlOptions) -> Result<Server> {
         let kafka_addr = options.kafka_addr.map_or_else(server::free_addr, Ok)?;
         let http_addr = server::free_addr()?;
         std::fs::create_dir_all(&options.folder)?;
@@ -61,7 +68,7 @@ impl SprawlServer {
         for (name, value) in &options.settings {
             command.arg("--set").arg(format!("{name}={value}"));
         }
-        Server::spawn(command, kafka_addr, &options.folder.join("server.log"))
+        Server::launch(command, kafka_addr, &options.folder.join("server.log"))
     }
 }
 
