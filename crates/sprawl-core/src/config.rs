@@ -1,8 +1,9 @@
 //! Settings of topics and of the broker: which exist, what they mean, what they are right now.
 //!
 //! One table for topics, one for the broker; validation, `DescribeConfigs` and the documentation
-//! all read them. Names, types, defaults and ranges are Kafka's; names that start with `sprawl.` are
-//! ours. A Kafka name that means nothing here is refused with what to do instead, never ignored.
+//! all read them. Names, types, defaults and ranges are Kafka's; names that start with `sprawl.`
+//! are ours. A Kafka name that means nothing here is refused with what to do instead, never
+//! ignored.
 //!
 //! Source: the settings of Apache Kafka 4.3.
 

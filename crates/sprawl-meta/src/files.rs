@@ -266,7 +266,8 @@ impl LogFile {
         self.dir.path.join(LOG_FILE)
     }
 
-    /// A frame that is too large was not begun; after any other failure the file is not touched again.
+    /// A frame that is too large was not begun; after any other failure the file is not touched
+    /// again.
     fn guarded(
         &mut self,
         write: impl FnOnce(&mut Self) -> Result<(), MetaFileError>,

@@ -1,7 +1,7 @@
 //! The bytes of the metadata log: a file header, then one frame for each write.
 //!
-//! One write is one frame and is synced before the next, so only the last frame can be torn. A frame
-//! that does not check out and is followed by one that does is damage, and never cut away.
+//! One write is one frame and is synced before the next, so only the last frame can be torn. A
+//! frame that does not check out and is followed by one that does is damage, and never cut away.
 //!
 //! Layout in `docs/formats/metadata-log.md`.
 
@@ -30,7 +30,8 @@ pub(crate) enum Frame {
         /// The first that is gone.
         since: u64,
     },
-    /// This entry and all earlier ones are in a snapshot and gone. Stands first in a file, if at all.
+    /// This entry and all earlier ones are in a snapshot and gone. Stands first in a file, if at
+    /// all.
     Purged {
         /// The last that is gone.
         upto: LogId,

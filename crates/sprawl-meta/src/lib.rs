@@ -1,8 +1,8 @@
 //! Replicated metadata: propose a change, watch the image, read what is committed.
 //!
-//! The rules live in `sprawl_core::metadata`; this crate makes their commands durable and orders them
-//! with Raft. One node is one voter and takes the same path as five. `docs/formats/metadata-log.md`
-//! describes the files.
+//! The rules live in `sprawl_core::metadata`; this crate makes their commands durable and orders
+//! them with Raft. One node is one voter and takes the same path as five.
+//! `docs/formats/metadata-log.md` describes the files.
 //!
 //! Source: Raft (Ongaro, Ousterhout), as implemented by openraft 0.9.
 

@@ -153,8 +153,8 @@ impl RaftLogStorage<Types> for LogStore {
         Ok(())
     }
 
-    /// Rewrites the file with what is left. Snapshots are rare and what is kept after one is bounded
-    /// ([`crate::metadata`]), so this costs less than managing many files.
+    /// Rewrites the file with what is left. Snapshots are rare and what is kept after one is
+    /// bounded ([`crate::metadata`]), so this costs less than managing many files.
     async fn purge(&mut self, log_id: LogId) -> StorageResult<()> {
         let kept: Vec<Entry> = {
             let entries = self.entries();

@@ -59,8 +59,8 @@ impl std::fmt::Debug for Metadata {
 }
 
 impl Metadata {
-    /// Opens the metadata in a directory, or begins a new cluster there. The directory is made when it
-    /// is missing; its parent is there and durable.
+    /// Opens the metadata in a directory, or begins a new cluster there. The directory is made when
+    /// it is missing; its parent is there and durable.
     ///
     /// On return the node leads and the image has every command that was ever answered. Costs two
     /// synced writes at the first start and none at later ones.
@@ -89,8 +89,8 @@ impl Metadata {
         self.published.watch()
     }
 
-    /// Proposes a command and waits until it is durable, committed and applied; [`Self::image`] then
-    /// shows it.
+    /// Proposes a command and waits until it is durable, committed and applied; [`Self::image`]
+    /// then shows it.
     ///
     /// Cancel: the command may be carried out without the caller.
     pub async fn propose(&self, command: MetadataCommand) -> Result<MetadataReply, ProposeError> {

@@ -1,5 +1,5 @@
-//! How Raft reaches other voters. This release runs groups of one voter, which has nobody to reach, so
-//! every call answers that the peer cannot be reached; Raft never makes one.
+//! How Raft reaches other voters. This release runs groups of one voter, which has nobody to reach,
+//! so every call answers that the peer cannot be reached; Raft never makes one.
 
 use std::io;
 
@@ -19,6 +19,10 @@ type RpcResult<T, E = RaftError<u64>> = Result<T, RPCError<u64, BasicNode, E>>;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NoPeers;
 
+#[allow(
+    clippy::result_large_err,
+    reason = "the error is openraft's, and this is never called"
+)]
 fn unreachable_peer<T, E: std::error::Error>() -> RpcResult<T, E> {
     let error = io::Error::new(
         io::ErrorKind::NotConnected,

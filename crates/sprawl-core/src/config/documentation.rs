@@ -38,13 +38,16 @@ pub fn documentation() -> String {
 
 const INFALLIBLE: &str = "writing to a string cannot fail";
 
-const INTRODUCTION: &str = "# Settings\n\n\
-Generated from the tables in `crates/sprawl-core/src/config`; a test keeps it equal to them. Names, \
-types,\ndefaults and ranges are Kafka's; names that begin with `sprawl.` are ours.\n\n\
-A broker setting is given in `sprawl.toml` (`--config`), as `--set name=value`, or as an environment\n\
-variable (`SPRAWL_NUM_PARTITIONS=3`). An unknown name is refused, with the nearest known one; so is a\n\
-Kafka setting that means nothing here, with what to do instead; so are values that contradict each \
-other.\n";
+const INTRODUCTION: &str = "# Settings
+
+Generated from the tables in `crates/sprawl-core/src/config`; a test keeps it equal to them.
+Names, types, defaults and ranges are Kafka's; names that begin with `sprawl.` are ours.
+
+A broker setting is given in `sprawl.toml` (`--config`), as `--set name=value`, or as an
+environment variable (`SPRAWL_NUM_PARTITIONS=3`). An unknown name is refused, with the nearest
+known one; so is a Kafka setting that means nothing here, with what to do instead; so are values
+that contradict each other.
+";
 
 fn write_setting(page: &mut String, definition: &Definition) {
     let default = match definition.default {

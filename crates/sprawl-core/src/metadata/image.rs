@@ -208,8 +208,8 @@ impl MetadataImage {
         }
     }
 
-    /// Returns the settings made at run time for a resource, or `None` where it does not exist. Brokers
-    /// always exist: they may be configured before they start.
+    /// Returns the settings made at run time for a resource, or `None` where it does not exist.
+    /// Brokers always exist: they may be configured before they start.
     pub fn configs_of(&self, resource: &ConfigResource) -> Option<ConfigMap> {
         match resource {
             ConfigResource::Topic(topic) => self

@@ -143,8 +143,8 @@ fn check_new_name(image: &MetadataImage, topic: &TopicRef) -> Result<(), Metadat
     Ok(())
 }
 
-/// Spreads partitions over the brokers: consecutive partitions begin at consecutive brokers, and the
-/// topic's id says where the first begins.
+/// Spreads partitions over the brokers: consecutive partitions begin at consecutive brokers, and
+/// the topic's id says where the first begins.
 fn spread(
     image: &MetadataImage,
     topic_id: TopicId,

@@ -11,8 +11,8 @@ pub const BATCHES_RETAINED: usize = 5;
 /// How long an idle producer is remembered by default (`producer.id.expiration.ms`), in ms.
 pub const PRODUCER_EXPIRATION_MS_DEFAULT: i64 = 86_400_000;
 
-/// The most producers one partition remembers. At the cap the ones idle longest are forgotten, as if
-/// they had expired early: a client that draws ids without end costs at most about 16 MiB here.
+/// The most producers one partition remembers. At the cap the ones idle longest are forgotten, as
+/// if they had expired early: a client that draws ids without end costs at most about 16 MiB here.
 pub const PRODUCERS_PER_PARTITION_MAX: usize = 65_536;
 
 /// How many of the longest idle producers go at once when the cap is met.
@@ -95,7 +95,8 @@ impl BatchMetadata {
         )
     }
 
-    /// The sequence of the first record; sequences wrap from `i32::MAX` to 0, so going back does too.
+    /// The sequence of the first record; sequences wrap from `i32::MAX` to 0, so going back does
+    /// too.
     fn first_sequence(&self) -> Sequence {
         let first = i64::from(self.last_sequence.0) - i64::from(self.offset_delta);
         let wrapped = if first < 0 {
@@ -133,9 +134,9 @@ impl ProducerState {
 
 /// The producers of one partition, complete up to [`Self::end_offset`].
 ///
-/// Use: [`Self::check`] each batch under the partition's lock, append it, then [`Self::record`] it with
-/// the offset it got. After a start: [`Self::decode`] the newest snapshot, then [`Self::replay`] the
-/// headers of the log from the snapshot's offset.
+/// Use: [`Self::check`] each batch under the partition's lock, append it, then [`Self::record`] it
+/// with the offset it got. After a start: [`Self::decode`] the newest snapshot, then
+/// [`Self::replay`] the headers of the log from the snapshot's offset.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProducerStates {
     pub(super) producers: BTreeMap<ProducerId, ProducerState>,
@@ -166,7 +167,8 @@ impl ProducerStates {
         self.producers.is_empty()
     }
 
-    /// Decides what happens to a batch of a client. A batch without a producer id is always appended.
+    /// Decides what happens to a batch of a client. A batch without a producer id is always
+    /// appended.
     ///
     /// The base offset in `header` is not looked at. O(log producers).
     pub fn check(&self, header: &BatchHeader) -> Result<SequenceVerdict, SequenceError> {
@@ -205,8 +207,8 @@ impl ProducerStates {
         self.note(header, now_ms);
     }
 
-    /// Takes note of a batch read back from the log after a start. Batches already accounted for are
-    /// skipped; the log is believed, so neither epoch nor sequence is checked.
+    /// Takes note of a batch read back from the log after a start. Batches already accounted for
+    /// are skipped; the log is believed, so neither epoch nor sequence is checked.
     pub fn replay(&mut self, header: &BatchHeader, now_ms: i64) {
         if header.base_offset >= self.end_offset {
             self.note(header, now_ms);
