@@ -1,7 +1,11 @@
 //! What the administration APIs share: failures with their messages, and who a setting belongs to.
 
+use std::collections::BTreeSet;
+
 use sprawl_core::config::{BrokerSettings, ConfigError, ConfigLayers, ConfigMap, TopicConfig};
-use sprawl_core::metadata::{ConfigResource, MetadataError, MetadataImage, TopicRef};
+use sprawl_core::metadata::{
+    ConfigResource, MetadataCommand, MetadataError, MetadataImage, TopicRef,
+};
 use sprawl_model::{BrokerId, TenantId};
 use sprawl_protocol::{ErrorCode, StrBytes};
 
@@ -80,7 +84,8 @@ pub(crate) fn topic_ref(name: &str) -> TopicRef {
     }
 }
 
-/// Finds out whose settings a request means. Only this broker's own are known here, and those of all.
+/// Finds out whose settings a request means. Only this broker's own are known here, and those of
+/// all.
 pub(crate) fn config_resource(
     broker: &Broker,
     kind: i8,
@@ -118,7 +123,8 @@ fn this_broker(broker: &Broker, name: &str) -> Result<BrokerId, Failure> {
     }
 }
 
-/// Checks settings against those this broker was started with, which the metadata rules do not know.
+/// Checks settings against those this broker was started with, which the metadata rules do not
+/// know.
 ///
 /// For brokers Kafka answers INVALID_REQUEST to values that do not fit (KAFKA-13609).
 pub(crate) fn check_here(
@@ -168,14 +174,51 @@ pub(crate) fn as_resource(resource: &ConfigResource, failure: Failure) -> Failur
     failure
 }
 
-/// Returns the names that appear more than once, in order of first appearance.
-pub(crate) fn duplicates<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-    let mut seen = std::collections::BTreeSet::new();
-    let mut twice = Vec::new();
-    for name in names {
-        if !seen.insert(name) && !twice.contains(&name) {
-            twice.push(name);
+/// Returns what appears more than once, in order. O(n log n).
+pub(crate) fn duplicates<T: Ord + Copy>(items: impl Iterator<Item = T>) -> BTreeSet<T> {
+    let mut seen = BTreeSet::new();
+    items.filter(|item| !seen.insert(*item)).collect()
+}
+
+/// Whether a change is carried out or only checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    CarryOut,
+    Validate,
+}
+
+impl From<bool> for Mode {
+    fn from(validate_only: bool) -> Self {
+        if validate_only {
+            Self::Validate
+        } else {
+            Self::CarryOut
         }
     }
-    twice
+}
+
+impl Mode {
+    /// Commits a checked change, unless checking was all that was asked.
+    pub(crate) async fn finish(
+        self,
+        broker: &Broker,
+        checked: Result<MetadataCommand, Failure>,
+    ) -> Result<(), Failure> {
+        let command = checked?;
+        if self == Self::CarryOut {
+            broker.propose(command).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Refuses a setting that a request changes twice.
+pub(crate) fn check_once<'a>(names: impl Iterator<Item = &'a str>) -> Result<(), Failure> {
+    match duplicates(names).first() {
+        None => Ok(()),
+        Some(name) => {
+            let message = format!("expected setting {name} once, found it twice");
+            Err(Failure::invalid_request(message))
+        }
+    }
 }

@@ -1,8 +1,10 @@
 //! CreatePartitions (key 37): more partitions for topics, or only the check.
 //!
-//! Every topic asked about is answered, once: the Java client fails a future it finds no answer for.
+//! Every topic asked about is answered, once: the Java client fails a future it finds no answer
+//! for.
 //!
-//! Source: `ControllerApis.createPartitions`, `ReplicationControlManager.createPartitions`; KIP-195.
+//! Source: `ControllerApis.createPartitions`, `ReplicationControlManager.createPartitions`;
+//! KIP-195.
 
 use std::sync::Arc;
 

@@ -1,10 +1,10 @@
 //! CreateTopics (key 19): new topics, placed and configured, or only checked.
 //!
-//! Each topic succeeds or fails alone. A request that only validates runs the same commands on a copy of
-//! the image, so that topics of one request see each other there too.
+//! Each topic succeeds or fails alone. A request that only validates runs the same commands on a
+//! copy of the image, so that topics of one request see each other there too.
 //!
-//! Source: `ControllerApis.createTopics`, `ReplicationControlManager.createTopics`; KIP-464 (defaults),
-//! KIP-525 (settings in the answer), KIP-516 (ids).
+//! Source: `ControllerApis.createTopics`, `ReplicationControlManager.createTopics`; KIP-464
+//! (defaults), KIP-525 (settings in the answer), KIP-516 (ids).
 
 use std::sync::Arc;
 
@@ -102,8 +102,8 @@ fn configs(topic: &CreatableTopic) -> Result<ConfigMap, Failure> {
     Ok(configs)
 }
 
-/// The metadata rules check a name before its settings; so what only this broker can check, its own start
-/// settings against the topic's, comes after a new name at the earliest.
+/// The metadata rules check a name before its settings; so what only this broker can check, its own
+/// start settings against the topic's, comes after a new name at the earliest.
 fn check_settings(broker: &Broker, new: &NewTopic) -> Result<(), Failure> {
     let image = broker.image();
     if image.topic(TenantId::DEFAULT, &new.topic.name).is_some() {

@@ -1,7 +1,7 @@
 //! DeleteTopics (key 20): by name, or by id from version 6.
 //!
-//! Source: `ControllerApis.deleteTopics`; KIP-516. Unlike Kafka, topics in which this broker keeps its own
-//! state are not deleted: the coordinators write to them.
+//! Source: `ControllerApis.deleteTopics`; KIP-516. Unlike Kafka, topics in which this broker keeps
+//! its own state are not deleted: the coordinators write to them.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

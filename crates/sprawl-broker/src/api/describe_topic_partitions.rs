@@ -1,7 +1,7 @@
 //! DescribeTopicPartitions (key 75): topics page by page, with a cursor for the next page.
 //!
-//! Topics come in order of name. A page ends within a topic when the limit says so; its cursor then names
-//! the first partition that is missing.
+//! Topics come in order of name. A page ends within a topic when the limit says so; its cursor then
+//! names the first partition that is missing.
 //!
 //! Source: `DescribeTopicPartitionsRequestHandler`; KIP-966.
 

@@ -1,6 +1,7 @@
 //! IncrementalAlterConfigs (key 44): sets, deletes, appends and subtracts, or only checks.
 //!
-//! Source: `ConfigAdminManager.preprocess`, `ConfigurationControlManager.incrementalAlterConfigs`; KIP-339.
+//! Source: `ConfigAdminManager.preprocess`, `ConfigurationControlManager.incrementalAlterConfigs`;
+//! KIP-339.
 
 use std::sync::Arc;
 
@@ -12,7 +13,8 @@ use sprawl_protocol::messages::incremental_alter_configs_response::AlterConfigsR
 use sprawl_protocol::messages::{IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse};
 
 use super::admin::{
-    Failure, as_resource, check_here, code_and_message, config_resource, duplicates,
+    Failure, Mode, as_resource, check_here, check_once, code_and_message, config_resource,
+    duplicates,
 };
 use crate::broker::Broker;
 use crate::dispatch::RequestContext;
@@ -23,25 +25,19 @@ pub(crate) async fn handle(
     _context: &RequestContext,
     request: IncrementalAlterConfigsRequest,
 ) -> IncrementalAlterConfigsResponse {
+    let mode = Mode::from(request.validate_only);
+    let key =
+        |resource: &AlterConfigsResource| (resource.resource_type, resource.resource_name.clone());
+    let keys: Vec<_> = request.resources.iter().map(key).collect();
+    let twice = duplicates(keys.iter());
     let mut responses = Vec::with_capacity(request.resources.len());
-    for resource in &request.resources {
-        let same = |other: &&AlterConfigsResource| {
-            other.resource_type == resource.resource_type
-                && other.resource_name == resource.resource_name
-        };
-        let altered = if request.resources.iter().filter(same).count() > 1 {
+    for (resource, key) in request.resources.iter().zip(&keys) {
+        let altered = if twice.contains(key) {
             Err(Failure::invalid_request(
                 "expected each resource once, found it twice",
             ))
         } else {
-            match checked(broker, resource) {
-                Ok(command) if !request.validate_only => broker
-                    .propose(command)
-                    .await
-                    .map(drop)
-                    .map_err(Failure::from),
-                checked => checked.map(drop),
-            }
+            mode.finish(broker, checked(broker, resource)).await
         };
         let (code, message) = code_and_message(&altered);
         responses.push(
@@ -57,12 +53,7 @@ pub(crate) async fn handle(
 
 fn checked(broker: &Broker, asked: &AlterConfigsResource) -> Result<MetadataCommand, Failure> {
     let resource = config_resource(broker, asked.resource_type, &asked.resource_name)?;
-    if let Some(name) = duplicates(asked.configs.iter().map(|config| config.name.as_str())).first()
-    {
-        return Err(Failure::invalid_request(format!(
-            "expected {name} once, found it twice"
-        )));
-    }
+    check_once(asked.configs.iter().map(|config| config.name.as_str()))?;
     let ops = asked
         .configs
         .iter()

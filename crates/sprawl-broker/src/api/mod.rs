@@ -24,4 +24,4 @@ pub(crate) mod offset_for_leader_epoch;
 pub(crate) mod produce;
 
 #[cfg(test)]
-mod admin_tests;
+mod tests;
