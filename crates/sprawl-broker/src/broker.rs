@@ -13,6 +13,7 @@ use sprawl_model::{BrokerEpoch, BrokerId, PartitionId, TenantId, TopicId};
 use sprawl_protocol::ErrorCode;
 use tokio::sync::watch;
 
+use crate::coordinator::GroupCoordinator;
 use crate::dispatch::RequestContext;
 use crate::fetch::session::FetchSessions;
 use crate::listener::Connections;
@@ -41,6 +42,7 @@ pub(crate) struct Broker {
     pub(crate) partitions: Arc<Partitions>,
     pub(crate) sessions: FetchSessions,
     pub(crate) producer_ids: ProducerIds,
+    pub(crate) coordinator: Arc<GroupCoordinator>,
     pub(crate) connections: Connections,
     /// Bytes of the requests that are being worked on.
     pub(crate) queued_bytes: AtomicU64,

@@ -43,8 +43,6 @@ const PRESSURE_PAUSE: Duration = Duration::from_millis(5);
 pub(crate) struct Peer {
     /// The client's address.
     pub(crate) address: SocketAddr,
-    /// A number that no other connection of this process has.
-    pub(crate) connection_id: u64,
 }
 
 /// Why a connection ended before the client closed it.

@@ -76,9 +76,6 @@ pub(crate) fn parse(
     let Ok(key) = header.api() else {
         return Ok(Arrival::Unsupported(unsupported_answer(&header, &frame)));
     };
-    if matches!(key, ApiKey::FindCoordinator | ApiKey::JoinGroup | ApiKey::SyncGroup | ApiKey::Heartbeat | ApiKey::LeaveGroup | ApiKey::OffsetCommit | ApiKey::OffsetFetch | ApiKey::DescribeGroups | ApiKey::ListGroups | ApiKey::DeleteGroups | ApiKey::OffsetDelete) {
-        return Ok(Arrival::Unsupported(unsupported_answer(&header, &frame))); // TEMP
-    }
     let request = decode_request(&header, frame)?;
     let context = RequestContext {
         key,
@@ -194,6 +191,40 @@ async fn respond(broker: &Arc<Broker>, context: &RequestContext, request: Reques
         Request::InitProducerId(request) => api::init_producer_id::handle(broker, context, request)
             .await
             .into(),
-        _ => unreachable!("TEMP"),
+        Request::FindCoordinator(request) => {
+            api::find_coordinator::handle(broker, context, request)
+                .await
+                .into()
+        }
+        Request::JoinGroup(request) => api::join_group::handle(broker, context, request)
+            .await
+            .into(),
+        Request::SyncGroup(request) => api::sync_group::handle(broker, context, request)
+            .await
+            .into(),
+        Request::Heartbeat(request) => api::heartbeat::handle(broker, context, request)
+            .await
+            .into(),
+        Request::LeaveGroup(request) => api::leave_group::handle(broker, context, request)
+            .await
+            .into(),
+        Request::OffsetCommit(request) => api::offset_commit::handle(broker, context, request)
+            .await
+            .into(),
+        Request::OffsetFetch(request) => api::offset_fetch::handle(broker, context, request)
+            .await
+            .into(),
+        Request::DescribeGroups(request) => api::describe_groups::handle(broker, context, request)
+            .await
+            .into(),
+        Request::ListGroups(request) => api::list_groups::handle(broker, context, request)
+            .await
+            .into(),
+        Request::DeleteGroups(request) => api::delete_groups::handle(broker, context, request)
+            .await
+            .into(),
+        Request::OffsetDelete(request) => api::offset_delete::handle(broker, context, request)
+            .await
+            .into(),
     }
 }

@@ -9,6 +9,7 @@ mod authorized_operations;
 mod background;
 mod broker;
 mod connection;
+mod coordinator;
 mod dispatch;
 mod features;
 mod fetch;

@@ -5,7 +5,6 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -19,11 +18,10 @@ use crate::options::Limits;
 /// The pause after a failed accept (out of file descriptors), so that the loop does not spin.
 const ACCEPT_RETRY_PAUSE: Duration = Duration::from_millis(100);
 
-/// How many connections are open, from where, and which number the next one gets.
+/// How many connections are open, and from where.
 #[derive(Debug, Default)]
 pub(crate) struct Connections {
     open: Mutex<Open>,
-    next_id: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -99,11 +97,7 @@ fn admit(broker: &Arc<Broker>, stream: Stream, address: SocketAddr) {
         debug!(%address, ?limit, "connection refused");
         return;
     }
-    let connection_id = connections.next_id.fetch_add(1, Ordering::Relaxed);
-    let peer = Peer {
-        address,
-        connection_id,
-    };
+    let peer = Peer { address };
     let serving = broker.clone();
     broker.io().spawn.task(Box::pin(async move {
         let closed = Guard(serving.clone(), address.ip());

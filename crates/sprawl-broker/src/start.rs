@@ -24,6 +24,7 @@ use uuid::Uuid;
 
 use crate::background;
 use crate::broker::{Broker, ChangeError};
+use crate::coordinator::GroupCoordinator;
 use crate::features;
 use crate::fetch::session::FetchSessions;
 use crate::listener::{self, Connections};
@@ -120,6 +121,7 @@ impl RunningBroker {
         let broker_epoch = register(&io, &metadata, &options, endpoint).await?;
         let broker = Arc::new(assemble(io, options, broker_epoch, metadata, store));
         broker.follow_metadata().await.map_err(start_error)?;
+        GroupCoordinator::start(&broker);
         background::start(&broker);
         let serving = listener::accept_loop(broker.clone(), listener);
         broker.io.spawn.task(Box::pin(serving));
@@ -351,6 +353,7 @@ fn assemble(
         limits: Limits::new(&settings),
         sessions: FetchSessions::new(settings.connections.fetch_sessions_max),
         producer_ids: ProducerIds::default(),
+        coordinator: Arc::new(GroupCoordinator::new(io.clone(), &settings)),
         connections: Connections::default(),
         queued_bytes: AtomicU64::new(0),
         metrics: BrokerMetrics::register(),

@@ -105,6 +105,7 @@ impl ValidBatch {
     }
 
     /// The parsed header; its base offset and leader epoch are not yet assigned.
+    #[cfg(test)]
     pub(crate) fn header(&self) -> &BatchHeader {
         &self.header
     }

@@ -14,7 +14,10 @@ pub(super) struct Alarm {
 
 impl Default for Alarm {
     fn default() -> Self {
-        Self { next_ms: AtomicU64::new(u64::MAX), bell: Notify::new() }
+        Self {
+            next_ms: AtomicU64::new(u64::MAX),
+            bell: Notify::new(),
+        }
     }
 }
 
@@ -29,6 +32,11 @@ impl Alarm {
         if self.next_ms.fetch_min(deadline_ms, Ordering::SeqCst) > deadline_ms {
             self.bell.notify_one();
         }
+    }
+
+    /// Notes a deadline without ringing, for whoever answers the bell.
+    pub(super) fn note(&self, deadline_ms: u64) {
+        self.next_ms.fetch_min(deadline_ms, Ordering::SeqCst);
     }
 
     /// How long it is from `now` to the deadline.

@@ -16,8 +16,9 @@ pub(super) fn partition_for(group_id: &str, count: usize) -> Option<PartitionId>
 
 /// Java's `String.hashCode`: over UTF-16 units, wrapping.
 fn java_hash(text: &str) -> i32 {
-    text.encode_utf16()
-        .fold(0_i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)))
+    text.encode_utf16().fold(0_i32, |hash, unit| {
+        hash.wrapping_mul(31).wrapping_add(i32::from(unit))
+    })
 }
 
 #[cfg(test)]
@@ -29,10 +30,16 @@ mod tests {
         // The hashes as the Java language specification defines them: s[0]*31^(n-1) + ... + s[n-1].
         assert_eq!(java_hash(""), 0);
         assert_eq!(java_hash("abc"), 96_354);
-        assert_eq!(java_hash("console-consumer"), java_hash_by_definition("console-consumer"));
+        assert_eq!(
+            java_hash("console-consumer"),
+            java_hash_by_definition("console-consumer")
+        );
         // The well-known string whose hash is the smallest integer.
         assert_eq!(java_hash("polygenelubricants"), i32::MIN);
-        assert_eq!(partition_for("polygenelubricants", 50), Some(PartitionId(0)));
+        assert_eq!(
+            partition_for("polygenelubricants", 50),
+            Some(PartitionId(0))
+        );
         assert_eq!(partition_for("abc", 50), Some(PartitionId(4)));
         assert_eq!(partition_for("abc", 0), None);
     }

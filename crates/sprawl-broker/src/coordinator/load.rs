@@ -93,11 +93,18 @@ fn replay_record(
     value: Option<&[u8]>,
 ) -> Result<(), LoadError> {
     let key = Bytes::copy_from_slice(key.unwrap_or_default());
-    let record = Record { key, value: value.map(Bytes::copy_from_slice) };
+    let record = Record {
+        key,
+        value: value.map(Bytes::copy_from_slice),
+    };
     match shard.replay(&record) {
         Ok(Replayed::Applied) => Ok(()),
         Ok(Replayed::UnknownKey { version }) => {
-            tracing::warn!(offset, version, "group record of an unknown kind passed over");
+            tracing::warn!(
+                offset,
+                version,
+                "group record of an unknown kind passed over"
+            );
             Ok(())
         }
         Err(source) => Err(LoadError::Record { offset, source }),

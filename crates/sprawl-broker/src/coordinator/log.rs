@@ -74,7 +74,9 @@ impl CoordinatorLog for PartitionLog {
         })?;
         Ok(Box::pin(async move {
             let durable = appended.durable.await;
-            durable.map(sprawl_log::Durable::into_inner).map_err(|error| error.to_string())
+            durable
+                .map(sprawl_log::Durable::into_inner)
+                .map_err(|error| error.to_string())
         }))
     }
 
@@ -89,7 +91,10 @@ impl CoordinatorLog for PartitionLog {
             at_least_one: AtLeastOne::Yes,
             end: self.partition.high_watermark(),
         };
-        let read = self.partition.read(request).map_err(|error| error.to_string())?;
+        let read = self
+            .partition
+            .read(request)
+            .map_err(|error| error.to_string())?;
         let mut bytes = BytesMut::with_capacity(read.size);
         for part in read.parts {
             match part {

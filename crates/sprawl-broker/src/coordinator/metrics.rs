@@ -35,7 +35,10 @@ impl GroupMetrics {
     /// Registers every metric with the process's recorder.
     pub(super) fn register() -> Self {
         describe_gauge!(GROUPS, "Consumer groups, by state");
-        describe_gauge!(COMMITTED_OFFSETS, "Partitions with a committed offset, over all groups");
+        describe_gauge!(
+            COMMITTED_OFFSETS,
+            "Partitions with a committed offset, over all groups"
+        );
         describe_counter!(OFFSET_COMMITS_TOTAL, "Offsets committed, one a partition");
         let groups = GroupState::ALL.map(|state| (state, gauge!(GROUPS, "state" => state.name())));
         Self {
@@ -46,7 +49,8 @@ impl GroupMetrics {
     }
 
     pub(super) fn count_commits(&self, count: usize) {
-        self.offset_commits.increment(u64::try_from(count).unwrap_or(u64::MAX));
+        self.offset_commits
+            .increment(u64::try_from(count).unwrap_or(u64::MAX));
     }
 
     /// Brings the gauges up to date. O(groups + partitions with offsets).
@@ -56,7 +60,9 @@ impl GroupMetrics {
         for shard in shards {
             let counted = shard.read(|groups| (groups.count_by_state(), groups.offset_count()));
             // A shard that is loading or given up has nothing to count.
-            let Ok((by_state, offsets)) = counted else { continue };
+            let Ok((by_state, offsets)) = counted else {
+                continue;
+            };
             offset_count += offsets;
             for (total, (state, _)) in group_counts.iter_mut().zip(&self.groups) {
                 *total += by_state.get(state).copied().unwrap_or(0);
@@ -69,7 +75,10 @@ impl GroupMetrics {
     }
 }
 
-#[allow(clippy::cast_precision_loss, reason = "a gauge is a double; counts stay far below 2^53")]
+#[allow(
+    clippy::cast_precision_loss,
+    reason = "a gauge is a double; counts stay far below 2^53"
+)]
 fn as_gauge(count: usize) -> f64 {
     count as f64
 }

@@ -66,9 +66,8 @@ struct Shards {
 
 /// Kafka's limits of a group, from the broker's settings.
 fn group_settings(settings: &BrokerSettings) -> GroupSettings {
-    let whole_ms = |duration: std::time::Duration| {
-        u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-    };
+    let whole_ms =
+        |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     GroupSettings {
         session_timeout_ms_min: settings.groups.session_timeout_ms_min,
         session_timeout_ms_max: settings.groups.session_timeout_ms_max,
@@ -115,7 +114,10 @@ impl GroupCoordinator {
             }
         }));
         let followed = broker.clone();
-        broker.io.spawn.task(Box::pin(async move { follow_metadata(&followed).await }));
+        broker
+            .io
+            .spawn
+            .task(Box::pin(async move { follow_metadata(&followed).await }));
     }
 
     /// The partition of the offsets topic that a group belongs to; `None` before the topic exists.
@@ -186,14 +188,22 @@ impl GroupCoordinator {
     fn all_shards(&self) -> Vec<Arc<Shard>> {
         let shards = self.shards.load();
         let by_partition = shards.as_ref().map(|shards| shards.by_partition.as_slice());
-        by_partition.unwrap_or_default().iter().flatten().cloned().collect()
+        by_partition
+            .unwrap_or_default()
+            .iter()
+            .flatten()
+            .cloned()
+            .collect()
     }
 
     /// Takes over what the metadata says: opens or gives up the shards of the offsets topic, and drops
     /// the committed offsets of topics that are gone.
     pub(crate) fn follow(&self, image: &Arc<MetadataImage>, partitions: &Partitions) {
         let mut followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
-        if followed.as_ref().is_some_and(|last| last.applied_index() >= image.applied_index()) {
+        if followed
+            .as_ref()
+            .is_some_and(|last| last.applied_index() >= image.applied_index())
+        {
             return;
         }
         let topic = image.topic(TenantId::DEFAULT, OFFSETS_TOPIC);
@@ -219,10 +229,19 @@ impl GroupCoordinator {
     fn open(&self, topic_id: TopicId, logs: Vec<Option<Arc<dyn CoordinatorLog>>>) {
         let by_partition: Vec<Option<Arc<Shard>>> = logs
             .into_iter()
-            .map(|log| Some(Arc::new(Shard::loading(self.io.clone(), log?, self.alarm.clone()))))
+            .map(|log| {
+                Some(Arc::new(Shard::loading(
+                    self.io.clone(),
+                    log?,
+                    self.alarm.clone(),
+                )))
+            })
             .collect();
         let shards: Vec<_> = by_partition.iter().flatten().cloned().collect();
-        self.shards.store(Some(Arc::new(Shards { topic_id, by_partition })));
+        self.shards.store(Some(Arc::new(Shards {
+            topic_id,
+            by_partition,
+        })));
         let settings = self.settings.clone();
         self.io.spawn.task(Box::pin(async move {
             for shard in shards {
@@ -233,7 +252,10 @@ impl GroupCoordinator {
 
     fn forget_deleted(&self, last: &MetadataImage, image: &MetadataImage) {
         let mut deleted = Vec::new();
-        for topic in last.all_topics().filter(|topic| image.topic_by_id(topic.id).is_none()) {
+        for topic in last
+            .all_topics()
+            .filter(|topic| image.topic_by_id(topic.id).is_none())
+        {
             deleted.extend(topic.partition_ids().map(|partition| TopicPartition {
                 topic: topic.name.clone(),
                 partition,
@@ -259,7 +281,7 @@ impl GroupCoordinator {
             self.alarm.reset();
             for shard in self.all_shards() {
                 if let Some(deadline_ms) = shard.fire_due_timers() {
-                    self.alarm.set(deadline_ms);
+                    self.alarm.note(deadline_ms);
                 }
             }
             let now = self.io.clock.monotonic();
@@ -286,12 +308,14 @@ async fn follow_metadata(broker: &Arc<Broker>) {
             () = broker.stopping() => return,
             changed = images.changed() => if changed.is_err() { return },
         }
-        let image = images.borrow_and_update().clone();
+        images.mark_unchanged();
         // The shards need the partitions' logs to be open first.
         if let Err(error) = broker.follow_metadata().await {
             tracing::warn!(%error, "the group coordinator cannot follow the metadata");
             continue;
         }
-        broker.coordinator.follow(&image, &broker.partitions);
+        broker
+            .coordinator
+            .follow(&broker.image(), &broker.partitions);
     }
 }

@@ -53,7 +53,14 @@ type InFlight = (AppendId, DurableOffset);
 impl Shard {
     /// A shard that waits for [`Self::loaded`].
     pub(super) fn loading(io: Io, log: Arc<dyn CoordinatorLog>, alarm: Arc<Alarm>) -> Self {
-        Self { io, log, alarm, state: Mutex::new(State::Loading { deleted: Vec::new() }) }
+        Self {
+            io,
+            log,
+            alarm,
+            state: Mutex::new(State::Loading {
+                deleted: Vec::new(),
+            }),
+        }
     }
 
     pub(super) fn io(&self) -> &Io {
@@ -81,10 +88,16 @@ impl Shard {
     /// Opens the shard to requests.
     pub(super) fn loaded(self: &Arc<Self>, groups: GroupShard) {
         let mut state = self.state();
-        let State::Loading { deleted } = &mut *state else { return };
+        let State::Loading { deleted } = &mut *state else {
+            return;
+        };
         let deleted = std::mem::take(deleted);
         let (timers, waiting) = (Timers::default(), BTreeMap::new());
-        *state = State::Active(Active { groups, timers, waiting });
+        *state = State::Active(Active {
+            groups,
+            timers,
+            waiting,
+        });
         let mut in_flight = self.step(&mut state, Input::Loaded);
         if !deleted.is_empty() {
             in_flight.extend(self.step(&mut state, Input::PartitionsDeleted(deleted)));
@@ -141,10 +154,15 @@ impl Shard {
         let mut state = self.state();
         let mut in_flight = Vec::new();
         while let Ok(active) = state.active() {
-            let Some(timer) = active.timers.take_due(self.now().monotonic_ms) else { break };
+            let Some(timer) = active.timers.take_due(self.now().monotonic_ms) else {
+                break;
+            };
             in_flight.extend(self.step(&mut state, Input::Timer(timer)));
         }
-        let next = state.active().ok().and_then(|active| active.timers.next_deadline_ms());
+        let next = state
+            .active()
+            .ok()
+            .and_then(|active| active.timers.next_deadline_ms());
         drop(state);
         self.await_durable(in_flight);
         next
@@ -244,7 +262,12 @@ fn build_batch(records: &[Record], timestamp_ms: i64) -> Result<BytesMut, Append
     let mut batch = BatchBuilder::new(BatchOptions::default());
     for record in records {
         batch
-            .push(timestamp_ms, Some(&record.key), record.value.as_deref(), &[])
+            .push(
+                timestamp_ms,
+                Some(&record.key),
+                record.value.as_deref(),
+                &[],
+            )
             .map_err(|_| AppendRefused::Refused(GroupError::UnknownServerError))?;
     }
     Ok(batch.build())

@@ -48,7 +48,9 @@ mod tests {
     use super::*;
 
     fn join(group: &str) -> TimerId {
-        TimerId::Join { group_id: group.to_owned() }
+        TimerId::Join {
+            group_id: group.to_owned(),
+        }
     }
 
     #[test]

@@ -16,15 +16,27 @@ use crate::start::random_uuid;
 ///
 /// Errors: the metadata does not take it; the client asks again.
 pub(crate) async fn ensure_offsets_topic(broker: &Arc<Broker>) -> Result<(), ChangeError> {
-    if broker.image().topic(TenantId::DEFAULT, OFFSETS_TOPIC).is_none() {
-        match broker.propose(MetadataCommand::CreateTopic(offsets_topic(broker))).await {
+    if broker
+        .image()
+        .topic(TenantId::DEFAULT, OFFSETS_TOPIC)
+        .is_none()
+    {
+        match broker
+            .propose(MetadataCommand::CreateTopic(offsets_topic(broker)))
+            .await
+        {
             // Somebody else was faster: just as good.
-            Ok(_) | Err(ChangeError::Propose(ProposeError::Refused(MetadataError::TopicExists { .. }))) => {}
+            Ok(_)
+            | Err(ChangeError::Propose(ProposeError::Refused(MetadataError::TopicExists {
+                ..
+            }))) => {}
             Err(error) => return Err(error),
         }
         broker.follow_metadata().await?;
     }
-    broker.coordinator.follow(&broker.image(), &broker.partitions);
+    broker
+        .coordinator
+        .follow(&broker.image(), &broker.partitions);
     Ok(())
 }
 
@@ -36,10 +48,15 @@ fn offsets_topic(broker: &Broker) -> NewTopic {
         ("compression.type", "producer".to_owned()),
         ("segment.bytes", settings.topic_segment_bytes.to_string()),
     ];
-    let configs: ConfigMap =
-        configs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let configs: ConfigMap = configs
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
     NewTopic {
-        topic: TopicRef { tenant: TenantId::DEFAULT, name: OFFSETS_TOPIC.to_owned() },
+        topic: TopicRef {
+            tenant: TenantId::DEFAULT,
+            name: OFFSETS_TOPIC.to_owned(),
+        },
         topic_id: TopicId(random_uuid(broker.io())),
         placement: Placement::Spread {
             partition_count: settings.topic_partition_count,

@@ -114,6 +114,7 @@ impl FetchSessions {
     }
 
     /// How many sessions are kept.
+    #[cfg(test)]
     pub(crate) fn count(&self) -> usize {
         self.lock().len()
     }

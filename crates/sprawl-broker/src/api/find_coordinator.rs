@@ -1,0 +1,110 @@
+//! FindCoordinator (key 10): which broker coordinates a group?
+//!
+//! The offsets topic is made here, on first use. Transactional ids have no coordinator yet, which
+//! clients are told as Kafka tells it while its transaction topic does not exist.
+//!
+//! Source: `KafkaApis.handleFindCoordinatorRequest`; KIP-699 (batches, v4), KIP-932 (share keys, v6).
+
+use std::sync::Arc;
+
+use sprawl_core::metadata::OFFSETS_TOPIC;
+use sprawl_model::TenantId;
+use sprawl_protocol::messages::find_coordinator_response::Coordinator;
+use sprawl_protocol::messages::{BrokerId, FindCoordinatorRequest, FindCoordinatorResponse};
+use sprawl_protocol::{ErrorCode, StrBytes};
+
+use crate::broker::Broker;
+use crate::coordinator::ensure_offsets_topic;
+use crate::dispatch::RequestContext;
+
+/// The first version that asks for several keys.
+const BATCH_VERSION: i16 = 4;
+
+/// What a key is, by its number on the wire.
+const KEY_TYPE_GROUP: i8 = 0;
+const KEY_TYPE_TRANSACTION: i8 = 1;
+
+/// Where a coordinator is.
+#[derive(Clone, Debug)]
+struct Node {
+    id: i32,
+    host: String,
+    port: u16,
+}
+
+/// Answers with the coordinator of every key.
+pub(crate) async fn handle(
+    broker: &Arc<Broker>,
+    context: &RequestContext,
+    request: FindCoordinatorRequest,
+) -> FindCoordinatorResponse {
+    if context.version < BATCH_VERSION {
+        return single(find(broker, request.key_type, &request.key).await);
+    }
+    let mut coordinators = Vec::with_capacity(request.coordinator_keys.len());
+    for key in request.coordinator_keys {
+        let found = find(broker, request.key_type, &key).await;
+        coordinators.push(coordinator(key, found));
+    }
+    FindCoordinatorResponse::default().with_coordinators(coordinators)
+}
+
+async fn find(broker: &Arc<Broker>, key_type: i8, key: &str) -> Result<Node, ErrorCode> {
+    match key_type {
+        KEY_TYPE_GROUP => find_group(broker, key).await,
+        KEY_TYPE_TRANSACTION => Err(ErrorCode::CoordinatorNotAvailable),
+        // Share groups have no coordinator here, which Kafka answers like a type it does not know.
+        _ => Err(ErrorCode::InvalidRequest),
+    }
+}
+
+async fn find_group(broker: &Arc<Broker>, group_id: &str) -> Result<Node, ErrorCode> {
+    if let Err(error) = ensure_offsets_topic(broker).await {
+        tracing::warn!(%error, "the offsets topic cannot be made");
+        return Err(ErrorCode::CoordinatorNotAvailable);
+    }
+    let image = broker.image();
+    let leader = || {
+        let topic = image.topic(TenantId::DEFAULT, OFFSETS_TOPIC)?;
+        let partition = broker.coordinator.partition_for(group_id)?;
+        let leader = image.broker(topic.partition(partition)?.leader?)?;
+        let endpoint = leader.endpoints.first()?;
+        Some(Node {
+            id: leader.id.0,
+            host: endpoint.host.clone(),
+            port: endpoint.port,
+        })
+    };
+    leader().ok_or(ErrorCode::CoordinatorNotAvailable)
+}
+
+fn single(found: Result<Node, ErrorCode>) -> FindCoordinatorResponse {
+    let response = FindCoordinatorResponse::default();
+    match found {
+        Ok(node) => response
+            .with_error_message(Some(StrBytes::from_static_str(ErrorCode::None.name())))
+            .with_node_id(BrokerId(node.id))
+            .with_host(StrBytes::from_string(node.host))
+            .with_port(i32::from(node.port)),
+        Err(error) => response
+            .with_error_code(error.number())
+            .with_error_message(Some(StrBytes::from_static_str(error.message())))
+            .with_node_id(BrokerId(-1))
+            .with_port(-1),
+    }
+}
+
+fn coordinator(key: StrBytes, found: Result<Node, ErrorCode>) -> Coordinator {
+    let coordinator = Coordinator::default().with_key(key);
+    match found {
+        Ok(node) => coordinator
+            .with_node_id(BrokerId(node.id))
+            .with_host(StrBytes::from_string(node.host))
+            .with_port(i32::from(node.port)),
+        Err(error) => coordinator
+            .with_error_code(error.number())
+            .with_error_message(Some(StrBytes::from_static_str(error.message())))
+            .with_node_id(BrokerId(-1))
+            .with_port(-1),
+    }
+}
