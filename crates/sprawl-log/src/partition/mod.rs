@@ -8,7 +8,7 @@ mod hot;
 mod lookup;
 mod read;
 pub(crate) mod recover;
-mod retain;
+pub(crate) mod retain;
 mod waiters;
 mod write_behind;
 
@@ -294,7 +294,10 @@ impl PartitionLog {
     pub fn epoch_of(&self, offset: Offset) -> Option<LeaderEpoch> {
         let inner = self.inner();
         let after = inner.epochs.partition_point(|known| known.start <= offset);
-        inner.epochs.get(after.checked_sub(1)?).map(|known| known.epoch)
+        inner
+            .epochs
+            .get(after.checked_sub(1)?)
+            .map(|known| known.epoch)
     }
 
     /// Returns the newest leader epoch in the log.

@@ -104,6 +104,7 @@ impl PartitionLog {
             .collect();
         let mut scan = SegmentScan {
             partition: self,
+            log_start: known.meta.as_ref().map_or(Offset(0), |meta| meta.log_start),
             flushed_end: known
                 .meta
                 .as_ref()
@@ -143,7 +144,10 @@ impl PartitionLog {
         }
         let mut inner = self.inner();
         let mut replayed = Replayed::Appended;
-        if base_offset > log_end {
+        // What lies below the log start was deleted before it was lost.
+        if base_offset > log_end && base_offset <= self.log_start() {
+            inner.segment_end = base_offset.max(inner.segment_end);
+        } else if base_offset > log_end {
             let range = DamageRange {
                 from: log_end,
                 to: base_offset,
@@ -176,18 +180,19 @@ impl PartitionLog {
 
     /// Opens the partition for appends: everything recovered counts as durable.
     pub(crate) fn finish_recovery(&self) {
-        let end = self.log_end().0;
+        // A log start never falls, even where what followed it was in memory only and is lost.
+        let end = self.log_end().max(self.log_start()).0;
+        self.log_end.store(end, Ordering::Release);
         self.durable_end.store(end, Ordering::Release);
         self.journal_end.store(end, Ordering::Release);
         self.sync_end.store(end, Ordering::Release);
-        let log_start = self.log_start().min(Offset(end));
-        self.log_start.store(log_start.0, Ordering::Release);
     }
 }
 
 /// The walk over a partition's segments, in offset order.
 struct SegmentScan<'a> {
     partition: &'a Arc<PartitionLog>,
+    log_start: Offset,
     flushed_end: Offset,
     trust: Trust,
     last_base: Option<Offset>,
@@ -313,7 +318,7 @@ impl SegmentScan<'_> {
 
     fn note_damage(&mut self, from: Offset, to: Offset) {
         let range = DamageRange { from, to };
-        if from < to && !self.damage.contains(&range) {
+        if from < to && to > self.log_start && !self.damage.contains(&range) {
             self.damage.push(range);
         }
     }
@@ -356,8 +361,7 @@ impl SegmentScan<'_> {
             } else {
                 end
             };
-            let log_start = meta.map_or(Offset(0), |meta| meta.log_start);
-            self.note_damage(from.max(log_start), self.flushed_end);
+            self.note_damage(from.max(self.log_start), self.flushed_end);
             end = self.flushed_end;
         }
         let log_start = match meta {
@@ -366,9 +370,7 @@ impl SegmentScan<'_> {
         };
         let partition = self.partition;
         partition.log_start.store(log_start.0, Ordering::Release);
-        partition
-            .log_end
-            .store(end.max(log_start).0, Ordering::Release);
+        partition.log_end.store(end.0, Ordering::Release);
         let size: u64 = self
             .segments
             .values()
@@ -377,7 +379,7 @@ impl SegmentScan<'_> {
         partition.size_bytes.store(size, Ordering::Release);
         let mut inner = partition.inner();
         inner.segments = self.segments;
-        inner.segment_end = end.max(log_start);
+        inner.segment_end = end;
         inner.epochs = self.epochs;
         inner.damage = self.damage;
         drop(inner);

@@ -7,14 +7,14 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use sprawl_model::Offset;
+use sprawl_model::{Offset, PartitionKey};
 
 use super::{Inner, PartitionLog};
 use crate::error::{DiskError, LogError};
 use crate::segment::Segment;
 use crate::settings::Cleanup;
 use crate::state::record::segment_key;
-use crate::state::{ColumnFamily, StateStore, WriteBatch};
+use crate::state::{ColumnFamily, StateError, StateStore, WriteBatch};
 
 impl PartitionLog {
     /// Applies retention once; returns how many segments were deleted.
@@ -120,22 +120,26 @@ impl PartitionLog {
         self.writer().active = None;
         self.wake_all();
     }
+}
 
-    /// Adds to `changes` the removal of everything the state store knows of the partition.
-    pub(crate) fn forget(&self, changes: &mut WriteBatch) -> Result<(), LogError> {
-        let key = self.key.to_bytes();
-        changes.delete(ColumnFamily::Partition, &key);
-        for family in [
-            ColumnFamily::Segment,
-            ColumnFamily::Index,
-            ColumnFamily::Snapshot,
-        ] {
-            for (key, _) in self.shared.state.scan(family, &key)? {
-                changes.delete(family, &key);
-            }
+/// Adds to `changes` the removal of everything the state store knows of a partition.
+pub(crate) fn forget_partition(
+    state: &dyn StateStore,
+    key: PartitionKey,
+    changes: &mut WriteBatch,
+) -> Result<(), StateError> {
+    let key = key.to_bytes();
+    changes.delete(ColumnFamily::Partition, &key);
+    for family in [
+        ColumnFamily::Segment,
+        ColumnFamily::Index,
+        ColumnFamily::Snapshot,
+    ] {
+        for (key, _) in state.scan(family, &key)? {
+            changes.delete(family, &key);
         }
-        Ok(())
     }
+    Ok(())
 }
 
 fn forget_segment(

@@ -23,6 +23,7 @@ use crate::error::{AppendError, DiskError, LogError};
 use crate::journal::Journal;
 use crate::metrics as names;
 use crate::partition::PartitionLog;
+use crate::partition::retain::forget_partition;
 use crate::segment::{DELETED_SUFFIX, PARTITIONS_DIR, dir_name};
 use crate::settings::{LogSettings, PartitionConfig};
 use crate::state::{StateStore, WriteBatch};
@@ -179,7 +180,7 @@ impl LogStore {
         disk.sync_dir(&parent)
             .map_err(DiskError::at("sync", &parent))?;
         let mut changes = WriteBatch::default();
-        partition.forget(&mut changes)?;
+        forget_partition(self.shared.state.as_ref(), key, &mut changes)?;
         self.shared.state.write(changes)?;
         for entry in disk
             .read_dir(&doomed)

@@ -19,12 +19,13 @@ use crate::journal::files::JOURNAL_DIR;
 use crate::journal::scan::{self, LostFrames, Outcome, ScannedFrame, Start, TornTail};
 use crate::partition::PartitionLog;
 use crate::partition::recover::{CutSegment, Known, Replayed, Trust};
+use crate::partition::retain::forget_partition;
 use crate::segment::{DELETED_SUFFIX, PARTITIONS_DIR, SegmentMeta, dir_key, dir_name};
 use crate::settings::{LogSettings, PartitionConfig};
 use crate::state::record::{
-    CHECKPOINT_KEY, DamageRange, PartitionMeta, decode_checkpoint, segment_key_offset,
+    CHECKPOINT_KEY, DamageRange, PartitionMeta, checkpoint, decode_checkpoint, segment_key_offset,
 };
-use crate::state::{ColumnFamily, StateError, StateStore};
+use crate::state::{ColumnFamily, StateError, StateStore, WriteBatch};
 
 const LOCK_FILE: &str = "lock";
 /// Progress is reported every so many frames or partitions.
@@ -106,7 +107,7 @@ impl LogStore {
         let shared = Arc::new(new_shared(io, dir, settings, state, lock));
         recovery.open_partitions(&shared, observer)?;
         recovery.replay_journal(&shared, observer)?;
-        recovery.finish(&shared);
+        recovery.finish(&shared)?;
         shared.journal.ensure_file(&shared)?;
         recovery.report.elapsed = shared.io.clock.monotonic().saturating_sub(started);
         start_workers(&shared);
@@ -116,16 +117,35 @@ impl LogStore {
 
 /// Makes the directories and takes the lock.
 fn prepare_dir(io: &Io, dir: &Path) -> Result<Box<dyn Send + Sync>, OpenError> {
-    for path in [
-        dir.to_path_buf(),
-        dir.join(PARTITIONS_DIR),
-        dir.join(JOURNAL_DIR),
-    ] {
+    let mut missing = Vec::new();
+    for ancestor in dir.ancestors().filter(|path| !path.as_os_str().is_empty()) {
+        let size = io
+            .disk
+            .size(ancestor)
+            .map_err(DiskError::at("look up", ancestor))?;
+        if size.is_some() {
+            break;
+        }
+        missing.push(ancestor);
+    }
+    let (partitions, journal) = (dir.join(PARTITIONS_DIR), dir.join(JOURNAL_DIR));
+    for path in [dir, &partitions, &journal] {
         io.disk
-            .create_dir_all(&path)
-            .map_err(DiskError::at("create", &path))?;
+            .create_dir_all(path)
+            .map_err(DiskError::at("create", path))?;
     }
     io.disk.sync_dir(dir).map_err(DiskError::at("sync", dir))?;
+    // A directory that was just made is durable only when its own name is.
+    for parent in missing.iter().filter_map(|path| path.parent()) {
+        let parent = if parent.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            parent
+        };
+        io.disk
+            .sync_dir(parent)
+            .map_err(DiskError::at("sync", parent))?;
+    }
     let path = dir.join(LOCK_FILE);
     io.disk.lock(&path).map_err(|error| match error.kind() {
         std::io::ErrorKind::WouldBlock => OpenError::Locked {
@@ -356,7 +376,7 @@ impl Recovery {
         Ok(())
     }
 
-    fn finish(&mut self, shared: &Arc<Shared>) {
+    fn finish(&mut self, shared: &Arc<Shared>) -> Result<(), OpenError> {
         let partitions = shared.map();
         self.report.partition_count = partitions.len();
         for (key, partition) in partitions.iter() {
@@ -368,14 +388,29 @@ impl Recovery {
         }
         drop(partitions);
         let mut worker = shared.write_behind();
-        for grave in std::mem::take(&mut self.graves).into_values() {
+        let mut changes = WriteBatch::default();
+        for (key, grave) in std::mem::take(&mut self.graves) {
+            // The crash may have come between the new name and this.
+            forget_partition(shared.state.as_ref(), key, &mut changes)?;
             worker.bury(grave);
         }
+        shared.state.write(changes)?;
         drop(worker);
         self.log(shared);
-        if !self.report.was_clean && !self.is_new {
+        if self.is_new {
+            // From now on a state store without a checkpoint is one that was lost.
+            let start = Start {
+                resume: shared.journal.place(),
+                is_clean: false,
+            };
+            let mut changes = WriteBatch::default();
+            changes.put(ColumnFamily::Store, CHECKPOINT_KEY, checkpoint(&start));
+            shared.state.write(changes)?;
+            shared.state.flush()?;
+        } else if !self.report.was_clean {
             shared.request_checkpoint();
         }
+        Ok(())
     }
 
     fn log(&self, shared: &Shared) {

@@ -1,0 +1,1 @@
+//! Failed writes, failed syncs and full disks.

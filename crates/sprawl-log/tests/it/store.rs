@@ -1,0 +1,1 @@
+//! Reads, look-ups, retention, waiting: what works without any fault.
