@@ -45,14 +45,6 @@ pub struct ConnectionSettings {
     pub request_bytes_max: usize,
     /// `queued.max.request.bytes`; `None` follows the memory there is.
     pub queued_bytes_max: Option<u64>,
-    /// `queued.max.requests`, for one connection.
-    pub queued_requests_max: usize,
-    /// `socket.listen.backlog.size`
-    pub listen_backlog: u32,
-    /// `socket.send.buffer.bytes`; `None` leaves it to the system.
-    pub send_buffer_bytes: Option<u32>,
-    /// `socket.receive.buffer.bytes`; `None` leaves it to the system.
-    pub receive_buffer_bytes: Option<u32>,
     /// `fetch.max.bytes`
     pub fetch_bytes_max: usize,
     /// `max.incremental.fetch.session.cache.slots`
@@ -83,8 +75,6 @@ pub struct OffsetsSettings {
     pub retention: Duration,
     /// `offsets.retention.check.interval.ms`
     pub retention_check_interval: Duration,
-    /// `offsets.commit.timeout.ms`
-    pub commit_timeout: Duration,
     /// `offsets.topic.num.partitions`
     pub topic_partition_count: i32,
     /// `offsets.topic.replication.factor`: the most, where fewer brokers are there.
@@ -131,8 +121,6 @@ pub struct BrokerSettings {
     pub listener: ListenerAddress,
     /// `advertised.listeners`; `None` is where `listener` was bound.
     pub advertised: Option<ListenerAddress>,
-    /// `sprawl.http.listener`
-    pub http_listener: String,
     /// Defaults of new topics.
     pub topics: TopicDefaults,
     /// Limits of the listener.
@@ -178,9 +166,6 @@ impl BrokerSettings {
                 .listener("listeners")?
                 .expect("listeners has a default"),
             advertised: values.listener("advertised.listeners")?,
-            http_listener: values
-                .text("sprawl.http.listener")?
-                .expect("it has a default"),
             topics: values.topics()?,
             connections: values.connections()?,
             groups: values.groups()?,
@@ -233,10 +218,6 @@ impl Values<'_> {
             queued_bytes_max: self
                 .natural("queued.max.request.bytes")?
                 .filter(|max| *max > 0),
-            queued_requests_max: self.unsigned("queued.max.requests")?,
-            listen_backlog: self.unsigned("socket.listen.backlog.size")?,
-            send_buffer_bytes: self.natural("socket.send.buffer.bytes")?,
-            receive_buffer_bytes: self.natural("socket.receive.buffer.bytes")?,
             fetch_bytes_max: self.unsigned("fetch.max.bytes")?,
             fetch_sessions_max: self.unsigned("max.incremental.fetch.session.cache.slots")?,
             described_partitions_max: self.unsigned("max.request.partition.size.limit")?,
@@ -258,7 +239,6 @@ impl Values<'_> {
             metadata_size_max: self.unsigned("offset.metadata.max.bytes")?,
             retention: Duration::from_secs(minutes.saturating_mul(60)),
             retention_check_interval: self.ms("offsets.retention.check.interval.ms")?,
-            commit_timeout: self.ms("offsets.commit.timeout.ms")?,
             topic_partition_count: self.int("offsets.topic.num.partitions")?,
             topic_replication_factor_max: self.unsigned("offsets.topic.replication.factor")?,
             topic_segment_bytes: self.unsigned("offsets.topic.segment.bytes")?,

@@ -358,12 +358,6 @@ const TABLE: &[Definition] = &[
         "The longest text that may go with a committed offset.",
     ),
     broker(
-        "offsets.commit.timeout.ms",
-        (Int, Some("5000"), Rule::Between(1, INT_MAX)),
-        (High, ReadOnly),
-        "How long an offset commit may wait for its records to be durable.",
-    ),
-    broker(
         "offsets.retention.check.interval.ms",
         (Long, Some("600000"), Rule::Between(1, MAX)),
         (High, ReadOnly),
@@ -409,34 +403,10 @@ const TABLE: &[Definition] = &[
          is a quarter of the memory this process may use.",
     ),
     broker(
-        "queued.max.requests",
-        (Int, Some("500"), Rule::Between(1, INT_MAX)),
-        (High, ReadOnly),
-        "The most requests of one connection read and not yet answered.",
-    ),
-    broker(
-        "socket.listen.backlog.size",
-        (Int, Some("50"), Rule::Between(1, INT_MAX)),
-        (Medium, ReadOnly),
-        "How many connections may wait to be accepted.",
-    ),
-    broker(
-        "socket.receive.buffer.bytes",
-        (Int, Some("102400"), Rule::Between(-1, INT_MAX)),
-        (High, ReadOnly),
-        "The receive buffer of a socket (SO_RCVBUF); -1 leaves it to the system.",
-    ),
-    broker(
         "socket.request.max.bytes",
         (Int, Some("104857600"), Rule::Between(1, 104_857_600)),
         (High, ReadOnly),
         "The largest request that is read.",
-    ),
-    broker(
-        "socket.send.buffer.bytes",
-        (Int, Some("102400"), Rule::Between(-1, INT_MAX)),
-        (High, ReadOnly),
-        "The send buffer of a socket (SO_SNDBUF); -1 leaves it to the system.",
     ),
     broker(
         "sprawl.disk.ballast.bytes",
@@ -471,12 +441,6 @@ const TABLE: &[Definition] = &[
          process may use.",
     ),
     broker(
-        "sprawl.http.listener",
-        (String, Some("127.0.0.1:8080"), Rule::Any),
-        (High, ReadOnly),
-        "The address of health checks and metrics, as host:port.",
-    ),
-    broker(
         "sprawl.journal.bytes.max",
         (Long, Some("1073741824"), Rule::Between(134_217_728, MAX)),
         (Medium, ReadOnly),
@@ -491,12 +455,6 @@ const TABLE: &[Definition] = &[
         ),
         (Low, ReadOnly),
         "The size of one journal file. Files are written once and then used again.",
-    ),
-    broker(
-        "sprawl.log.format",
-        (String, Some("text"), Rule::OneOf(&["text", "json"])),
-        (Medium, ReadOnly),
-        "How the broker's own log is written.",
     ),
     broker(
         "unclean.leader.election.enable",

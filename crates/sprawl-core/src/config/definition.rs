@@ -169,13 +169,16 @@ impl Definition {
 
     /// Describes the values it takes, in words.
     pub fn expected(&self) -> String {
-        let name = self.config_type.name();
+        let name = match self.config_type {
+            ConfigType::Int => "an int".to_owned(),
+            other => format!("a {}", other.name()),
+        };
         match self.rule {
-            Rule::Any => format!("a {name}"),
-            Rule::Between(low, i64::MAX) => format!("a {name} of {low} or more"),
-            Rule::Between(low, high) => format!("a {name} from {low} to {high}"),
-            Rule::BetweenOr(low, high, or) => format!("a {name} from {low} to {high}, or {or}"),
-            Rule::Fraction(low, high) => format!("a {name} from {low} to {high}"),
+            Rule::Any => name,
+            Rule::Between(low, i64::MAX) => format!("{name} of {low} or more"),
+            Rule::Between(low, high) => format!("{name} from {low} to {high}"),
+            Rule::BetweenOr(low, high, or) => format!("{name} from {low} to {high}, or {or}"),
+            Rule::Fraction(low, high) => format!("{name} from {low} to {high}"),
             Rule::OneOf(words) if self.config_type == ConfigType::List => {
                 format!("a list of different words out of {}", words.join(", "))
             }

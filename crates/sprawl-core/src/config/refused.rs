@@ -11,6 +11,7 @@ const QUOTAS: &str = "this release has no quotas; remove it";
 const NOT_SERVED: &str = "this release does not serve the feature; remove it";
 const METRICS: &str = "metrics are served at /metrics in Prometheus text; remove it";
 const OWN_LOG: &str = "the log manages it itself; remove it";
+const SOCKETS: &str = "the system sizes sockets; remove it";
 const DATA_DIR: &str = "give --data-dir, or data-dir in the configuration file";
 
 /// Kafka names that end in nothing particular: matched whole.
@@ -43,13 +44,24 @@ const WHOLE: &[(&str, &str)] = &[
     ("num.recovery.threads.per.data.dir", THREADS),
     ("num.replica.alter.log.dirs.threads", THREADS),
     ("num.replica.fetchers", REPLICATION),
+    (
+        "offsets.commit.timeout.ms",
+        "a commit waits for its disk as a produce does; remove it",
+    ),
     ("offsets.load.buffer.size", OWN_LOG),
     ("offsets.topic.compression.codec", OWN_LOG),
     ("principal.builder.class", SECURITY),
     ("process.roles", ONE_BINARY),
     ("producer.id.expiration.check.interval.ms", OWN_LOG),
+    (
+        "queued.max.requests",
+        "set queued.max.request.bytes, which bounds what is held",
+    ),
     ("request.timeout.ms", REPLICATION),
     ("server.max.startup.time.ms", OWN_LOG),
+    ("socket.listen.backlog.size", SOCKETS),
+    ("socket.receive.buffer.bytes", SOCKETS),
+    ("socket.send.buffer.bytes", SOCKETS),
     ("telemetry.max.bytes", METRICS),
     ("unstable.api.versions.enable", NOT_SERVED),
     ("unstable.feature.versions.enable", NOT_SERVED),

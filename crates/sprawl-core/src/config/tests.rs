@@ -115,11 +115,11 @@ fn settings_of_zookeeper_and_the_quorum_are_refused_with_advice() {
 fn wrong_values_are_refused_by_name_value_and_expectation() {
     assert_eq!(
         broker_error(&[("num.partitions", "0")]),
-        "invalid value \"0\" for num.partitions: expected a int from 1 to 2147483647"
+        "invalid value \"0\" for num.partitions: expected an int from 1 to 2147483647"
     );
     assert_eq!(
         topic_error(&[("segment.bytes", "14")]),
-        "invalid value \"14\" for segment.bytes: expected a int from 1048576 to 2147483647"
+        "invalid value \"14\" for segment.bytes: expected an int from 1048576 to 2147483647"
     );
     assert_eq!(
         topic_error(&[("cleanup.policy", "delete,delete")]),

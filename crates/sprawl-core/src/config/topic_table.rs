@@ -55,7 +55,8 @@ const TABLE: &[Definition] = &[
         (List, "delete", Rule::OneOf(CLEANUP_POLICIES)),
         &["log.cleanup.policy"],
         "What happens to old records: `delete` drops whole segments by age and size, `compact` keeps \
-         the last record of each key. Both may be given; an empty list keeps everything.",
+         the last record of each key. Both may be given; an empty list keeps everything. \
+         Compaction itself does not run yet: keys are demanded, nothing is compacted away.",
     ),
     topic(
         "compression.gzip.level",
@@ -86,13 +87,15 @@ const TABLE: &[Definition] = &[
         "delete.retention.ms",
         (Long, "86400000", Rule::Between(0, MAX)),
         &["log.cleaner.delete.retention.ms"],
-        "How long compaction keeps delete markers, in ms, so that a slow reader still sees them.",
+        "How long compaction keeps delete markers, in ms, so that a slow reader still sees them. \
+         Kept and reported; not acted on yet.",
     ),
     topic(
         "file.delete.delay.ms",
         (Long, "60000", Rule::Between(0, MAX)),
         &["log.segment.delete.delay.ms"],
-        "How long a deleted segment's file stays, in ms.",
+        "In Kafka, how long a deleted segment's file stays, in ms. Here it goes once nobody reads it; \
+         the value is kept and reported.",
     ),
     topic(
         "flush.messages",
@@ -118,7 +121,8 @@ const TABLE: &[Definition] = &[
         "index.interval.bytes",
         (Int, "4096", Rule::Between(0, INT_MAX)),
         &["log.index.interval.bytes"],
-        "How many bytes of a segment lie between two entries of its index.",
+        "In Kafka, how many bytes of a segment lie between two index entries. Here one distance serves \
+         all topics; the value is kept and reported.",
     ),
     topic(
         "leader.replication.throttled.replicas",
@@ -142,7 +146,8 @@ const TABLE: &[Definition] = &[
         "max.compaction.lag.ms",
         (Long, "9223372036854775807", Rule::Between(1, MAX)),
         &["log.cleaner.max.compaction.lag.ms"],
-        "The longest a record may wait for compaction, in ms.",
+        "The longest a record may wait for compaction, in ms. \
+         Kept and reported; not acted on yet.",
     ),
     topic(
         "max.message.bytes",
@@ -174,19 +179,22 @@ const TABLE: &[Definition] = &[
         "min.cleanable.dirty.ratio",
         (Double, "0.5", Rule::Fraction(0.0, 1.0)),
         &["log.cleaner.min.cleanable.ratio"],
-        "How much of a log must be uncompacted before compaction runs.",
+        "How much of a log must be uncompacted before compaction runs. \
+         Kept and reported; not acted on yet.",
     ),
     topic(
         "min.compaction.lag.ms",
         (Long, "0", Rule::Between(0, MAX)),
         &["log.cleaner.min.compaction.lag.ms"],
-        "The shortest a record stays uncompacted, in ms.",
+        "The shortest a record stays uncompacted, in ms. \
+         Kept and reported; not acted on yet.",
     ),
     topic(
         "min.insync.replicas",
         (Int, "1", Rule::Between(1, INT_MAX)),
         &["min.insync.replicas"],
-        "How many replicas must be in sync for a write with acks=all to be accepted.",
+        "How many replicas must be in sync for a write with acks=all to be accepted. One node is one \
+         replica: kept and reported.",
     ),
     topic(
         "preallocate",
@@ -247,7 +255,7 @@ const TABLE: &[Definition] = &[
         (Long, "0", Rule::Between(0, MAX)),
         &["log.roll.jitter.ms", "log.roll.jitter.hours"],
         "The most by which a segment's age limit is shortened, in ms, so that partitions do not all \
-         roll at once.",
+         roll at once. Kept and reported; not acted on yet.",
     ),
     topic(
         "segment.ms",
