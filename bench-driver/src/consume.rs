@@ -58,6 +58,7 @@ pub fn run(settings: &ClientConfig, load: &Consume) -> Result<Measured> {
             }
             Some(Err(error)) => {
                 errors += 1;
+                eprintln!("error {errors}: {error}");
                 ensure!(errors < 100, "too many errors, the last: {error}");
             }
             None => ensure!(

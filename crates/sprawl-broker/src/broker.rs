@@ -102,8 +102,8 @@ impl Broker {
         self.metadata.image()
     }
 
-    /// Whether no more bytes are to be taken from clients: the hot queue is full, or the requests being
-    /// worked on have reached `queued.max.request.bytes`.
+    /// Whether no more bytes are to be taken from clients: the hot queue is full, or the requests
+    /// being worked on have reached `queued.max.request.bytes`.
     pub(crate) fn must_stop_reading(&self) -> bool {
         let queued = self.queued_bytes.load(Ordering::Relaxed);
         self.limits

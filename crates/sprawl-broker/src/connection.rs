@@ -1,9 +1,10 @@
 //! One client connection: frames in, responses out, in the order of the requests.
 //!
-//! Invariants: responses leave in request order; produce requests that follow each other are appended as they
-//! arrive, so that their waits for the disk overlap; any other request starts only when all before it are
-//! answered, as Kafka does. Nothing is allocated for bytes that have not arrived, beyond
-//! [`FRAME_RESERVE_BYTES_MAX`]. A connection holds at most [`REQUESTS_IN_FLIGHT_MAX`] requests.
+//! Invariants: responses leave in request order; produce requests that follow each other are
+//! appended as they arrive, so that their waits for the disk overlap; any other request starts only
+//! when all before it are answered, as Kafka does. Nothing is allocated for bytes that have not
+//! arrived, beyond [`FRAME_RESERVE_BYTES_MAX`]. A connection holds at most
+//! [`REQUESTS_IN_FLIGHT_MAX`] requests.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -31,8 +32,8 @@ pub(crate) const REQUESTS_IN_FLIGHT_MAX: usize = 32;
 /// The read buffer of a connection that has nothing to say, in bytes.
 const BUFFER_BYTES_MIN: usize = 4 * 1024;
 
-/// A frame up to this size gets its whole buffer at once; a larger one grows as its bytes arrive, so that a
-/// lying size costs nothing.
+/// A frame up to this size gets its whole buffer at once; a larger one grows as its bytes arrive,
+/// so that a lying size costs nothing.
 const FRAME_RESERVE_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// How long reading stops when memory is full, before the next look.
@@ -132,7 +133,8 @@ impl Connection {
         }
     }
 
-    /// Serves requests until the client closes, the broker stops, or the client breaks the protocol.
+    /// Serves requests until the client closes, the broker stops, or the client breaks the
+    /// protocol.
     pub(crate) async fn serve(mut self) -> Result<(), ConnectionError> {
         loop {
             self.start_arrived_requests()?;
@@ -165,7 +167,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Starts a request: produce at once where only produce is before it, anything else when it is its turn.
+    /// Starts a request: produce at once where only produce is before it, anything else when it is
+    /// its turn.
     fn start(&self, arrival: Arrival) -> Started {
         let broker = self.broker.clone();
         match arrival {

@@ -1,7 +1,7 @@
 //! From a frame to its handler: one `match`.
 //!
-//! Invariants: a frame is decoded before anything is done for it; an unknown key or version gets an answer,
-//! never a closed connection; a frame that cannot be decoded closes it, as Kafka does.
+//! Invariants: a frame is decoded before anything is done for it; an unknown key or version gets an
+//! answer, never a closed connection; a frame that cannot be decoded closes it, as Kafka does.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,14 @@ use sprawl_protocol::{
     Response, StrBytes, decode_request, encode_response, unsupported_answer,
 };
 
-use crate::api;
+use crate::api::{
+    self, alter_configs, api_versions, create_partitions, create_topics, delete_groups,
+    delete_records, delete_topics, describe_cluster, describe_configs, describe_groups,
+    describe_log_dirs, describe_topic_partitions, find_coordinator, heartbeat,
+    incremental_alter_configs, init_producer_id, join_group, leave_group, list_config_resources,
+    list_groups, list_offsets, metadata, offset_commit, offset_delete, offset_fetch,
+    offset_for_leader_epoch, sync_group,
+};
 use crate::broker::Broker;
 use crate::connection::Peer;
 use crate::outgoing::OutgoingFrame;
@@ -135,96 +142,59 @@ fn encode(context: &RequestContext, response: &Response) -> Result<OutgoingFrame
     Ok(OutgoingFrame::from_bytes(out.freeze()))
 }
 
-/// Calls the handler of a request. Produce and Fetch do not come here: their payload has its own path.
+/// Calls the handler of a request. Produce and Fetch do not come here: their payload has its own
+/// path.
 async fn respond(broker: &Arc<Broker>, context: &RequestContext, request: Request) -> Response {
     match request {
         Request::Produce(_) | Request::Fetch(_) => {
             unreachable!("produce and fetch are taken off before this match")
         }
-        Request::ApiVersions(request) => api::api_versions::handle(broker, context, request).into(),
-        Request::Metadata(request) => api::metadata::handle(broker, context, request).await.into(),
-        Request::ListOffsets(request) => api::list_offsets::handle(broker, context, request)
-            .await
-            .into(),
-        Request::OffsetForLeaderEpoch(request) => {
-            api::offset_for_leader_epoch::handle(broker, context, request).into()
+        Request::ApiVersions(body) => api_versions::handle(broker, context, body).into(),
+        Request::Metadata(body) => metadata::handle(broker, context, body).await.into(),
+        Request::ListOffsets(body) => list_offsets::handle(broker, context, body).await.into(),
+        Request::OffsetForLeaderEpoch(body) => {
+            offset_for_leader_epoch::handle(broker, context, body).into()
         }
-        Request::CreateTopics(request) => api::create_topics::handle(broker, context, request)
+        Request::CreateTopics(body) => create_topics::handle(broker, context, body).await.into(),
+        Request::DeleteTopics(body) => delete_topics::handle(broker, context, body).await.into(),
+        Request::DeleteRecords(body) => delete_records::handle(broker, context, body).await.into(),
+        Request::DescribeConfigs(body) => describe_configs::handle(broker, context, body).into(),
+        Request::AlterConfigs(body) => alter_configs::handle(broker, context, body).await.into(),
+        Request::DescribeLogDirs(body) => describe_log_dirs::handle(broker, context, body)
             .await
             .into(),
-        Request::DeleteTopics(request) => api::delete_topics::handle(broker, context, request)
+        Request::CreatePartitions(body) => create_partitions::handle(broker, context, body)
             .await
             .into(),
-        Request::DeleteRecords(request) => api::delete_records::handle(broker, context, request)
-            .await
-            .into(),
-        Request::DescribeConfigs(request) => {
-            api::describe_configs::handle(broker, context, request).into()
-        }
-        Request::AlterConfigs(request) => api::alter_configs::handle(broker, context, request)
-            .await
-            .into(),
-        Request::DescribeLogDirs(request) => {
-            api::describe_log_dirs::handle(broker, context, request)
+        Request::IncrementalAlterConfigs(body) => {
+            incremental_alter_configs::handle(broker, context, body)
                 .await
                 .into()
         }
-        Request::CreatePartitions(request) => {
-            api::create_partitions::handle(broker, context, request)
-                .await
-                .into()
+        Request::DescribeCluster(body) => describe_cluster::handle(broker, context, body).into(),
+        Request::ListConfigResources(body) => {
+            list_config_resources::handle(broker, context, body).into()
         }
-        Request::IncrementalAlterConfigs(request) => {
-            api::incremental_alter_configs::handle(broker, context, request)
-                .await
-                .into()
+        Request::DescribeTopicPartitions(body) => {
+            describe_topic_partitions::handle(broker, context, body).into()
         }
-        Request::DescribeCluster(request) => {
-            api::describe_cluster::handle(broker, context, request).into()
+        Request::InitProducerId(body) => {
+            init_producer_id::handle(broker, context, body).await.into()
         }
-        Request::ListConfigResources(request) => {
-            api::list_config_resources::handle(broker, context, request).into()
+        Request::FindCoordinator(body) => {
+            find_coordinator::handle(broker, context, body).await.into()
         }
-        Request::DescribeTopicPartitions(request) => {
-            api::describe_topic_partitions::handle(broker, context, request).into()
+        Request::JoinGroup(body) => join_group::handle(broker, context, body).await.into(),
+        Request::SyncGroup(body) => sync_group::handle(broker, context, body).await.into(),
+        Request::Heartbeat(body) => heartbeat::handle(broker, context, body).await.into(),
+        Request::LeaveGroup(body) => leave_group::handle(broker, context, body).await.into(),
+        Request::OffsetCommit(body) => offset_commit::handle(broker, context, body).await.into(),
+        Request::OffsetFetch(body) => offset_fetch::handle(broker, context, body).await.into(),
+        Request::DescribeGroups(body) => {
+            describe_groups::handle(broker, context, body).await.into()
         }
-        Request::InitProducerId(request) => api::init_producer_id::handle(broker, context, request)
-            .await
-            .into(),
-        Request::FindCoordinator(request) => {
-            api::find_coordinator::handle(broker, context, request)
-                .await
-                .into()
-        }
-        Request::JoinGroup(request) => api::join_group::handle(broker, context, request)
-            .await
-            .into(),
-        Request::SyncGroup(request) => api::sync_group::handle(broker, context, request)
-            .await
-            .into(),
-        Request::Heartbeat(request) => api::heartbeat::handle(broker, context, request)
-            .await
-            .into(),
-        Request::LeaveGroup(request) => api::leave_group::handle(broker, context, request)
-            .await
-            .into(),
-        Request::OffsetCommit(request) => api::offset_commit::handle(broker, context, request)
-            .await
-            .into(),
-        Request::OffsetFetch(request) => api::offset_fetch::handle(broker, context, request)
-            .await
-            .into(),
-        Request::DescribeGroups(request) => api::describe_groups::handle(broker, context, request)
-            .await
-            .into(),
-        Request::ListGroups(request) => api::list_groups::handle(broker, context, request)
-            .await
-            .into(),
-        Request::DeleteGroups(request) => api::delete_groups::handle(broker, context, request)
-            .await
-            .into(),
-        Request::OffsetDelete(request) => api::offset_delete::handle(broker, context, request)
-            .await
-            .into(),
+        Request::ListGroups(body) => list_groups::handle(broker, context, body).await.into(),
+        Request::DeleteGroups(body) => delete_groups::handle(broker, context, body).await.into(),
+        Request::OffsetDelete(body) => offset_delete::handle(broker, context, body).await.into(),
     }
 }

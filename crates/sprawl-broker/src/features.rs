@@ -1,6 +1,8 @@
-//! Which cluster features exist here (KIP-584): what could be finalized, and what a new cluster starts with.
+//! Which cluster features exist here (KIP-584): what could be finalized, and what a new cluster
+//! starts with.
 //!
-//! A feature is listed only when all it promises is served: clients switch protocols by these levels.
+//! A feature is listed only when all it promises is served: clients switch protocols by these
+//! levels.
 
 use std::collections::BTreeMap;
 

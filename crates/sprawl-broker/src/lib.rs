@@ -1,8 +1,9 @@
 //! The broker: connections, dispatch, one file per API, coordinators' tasks.
 //!
-//! A record's path: [`connection`] reads a frame, [`dispatch`] decodes it and picks the handler, `api::produce`
-//! validates and appends through [`replicated_log`], and the response leaves once the log says `Durable`.
-//! Rules live in `sprawl-core`, bytes in `sprawl-protocol`, durability in `sprawl-log`; here they meet.
+//! A record's path: [`connection`] reads a frame, [`dispatch`] decodes it and picks the handler,
+//! `api::produce` validates and appends through [`replicated_log`], and the response leaves once
+//! the log says `Durable`. Rules live in `sprawl-core`, bytes in `sprawl-protocol`, durability in
+//! `sprawl-log`; here they meet.
 
 mod api;
 mod authorized_operations;

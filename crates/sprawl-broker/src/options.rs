@@ -16,12 +16,13 @@ pub struct BrokerOptions {
     pub kafka_address: SocketAddr,
     /// The settings.
     pub settings: BrokerSettings,
-    /// Bytes of memory that the hot queue may take when no setting says otherwise: a quarter of what the
-    /// machine, or its control group, has.
+    /// Bytes of memory that the hot queue may take when no setting says otherwise: a quarter of
+    /// what the machine, or its control group, has.
     pub hot_bytes_max: u64,
 }
 
-/// Idle connections are kept this long when `connections.max.idle.ms` is negative: for ever, in practice.
+/// Idle connections are kept this long when `connections.max.idle.ms` is negative: for ever, in
+/// practice.
 const IDLE_FOREVER: Duration = Duration::from_secs(60 * 60 * 24 * 365);
 
 /// The caps of connections and requests.

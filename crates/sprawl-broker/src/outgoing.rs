@@ -1,7 +1,7 @@
 //! How a response leaves: headers and payload by reference, file ranges by the kernel.
 //!
-//! Payload bytes are never copied here: memory goes out by vectored writes, disk by `sendfile` where the
-//! stream and the file allow it.
+//! Payload bytes are never copied here: memory goes out by vectored writes, disk by `sendfile`
+//! where the stream and the file allow it.
 
 use std::io::{self, IoSlice};
 use std::sync::Arc;

@@ -1,8 +1,8 @@
 //! One partition that this broker leads: sequencing in front of the log.
 //!
-//! Invariants: offsets are given out under one short lock, together with the append, so they are dense (I11);
-//! a duplicate of an idempotent producer is answered with its original offset, and only once that offset is
-//! durable (I5, I12). The lock is never held across an await.
+//! Invariants: offsets are given out under one short lock, together with the append, so they are
+//! dense (I11); a duplicate of an idempotent producer is answered with its original offset, and
+//! only once that offset is durable (I5, I12). The lock is never held across an await.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -49,8 +49,8 @@ pub(crate) enum OpenPartitionError {
 }
 
 impl Partition {
-    /// Opens the partition over its log and rebuilds the producers' state: the last snapshot, then every
-    /// batch header after it. O(batches since the last checkpoint).
+    /// Opens the partition over its log and rebuilds the producers' state: the last snapshot, then
+    /// every batch header after it. O(batches since the last checkpoint).
     pub(crate) fn open(
         name: TopicPartition,
         log: Arc<PartitionLog>,
@@ -124,7 +124,8 @@ impl Partition {
     }
 
     fn sequencer(&self) -> MutexGuard<'_, Sequencer> {
-        // The state behind the lock is only changed after the append succeeded, in calls that do not panic.
+        // The state behind the lock is only changed after the append succeeded, in calls that do
+        // not panic.
         self.sequencer
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

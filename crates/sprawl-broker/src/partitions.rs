@@ -1,7 +1,7 @@
 //! The partitions this broker leads, kept in step with the metadata image.
 //!
-//! Invariant: a partition's log is created or deleted only because a committed metadata record says so (I9);
-//! what lies on disk without being in the image is left alone.
+//! Invariant: a partition's log is created or deleted only because a committed metadata record says
+//! so (I9); what lies on disk without being in the image is left alone.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};

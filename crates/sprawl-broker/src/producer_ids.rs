@@ -1,6 +1,7 @@
 //! Which producer id comes next? Blocks of ids come from the metadata, single ids from the block.
 //!
-//! Invariant: an id is given out once in the life of the cluster; a crash loses the rest of a block.
+//! Invariant: an id is given out once in the life of the cluster; a crash loses the rest of a
+//! block.
 //!
 //! Source: KIP-730.
 

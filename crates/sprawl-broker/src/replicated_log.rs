@@ -1,7 +1,7 @@
 //! The one interface through which the broker writes and reads a partition.
 //!
-//! A single node answers it with its own log ([`crate::partition::Partition`]); a cluster answers it with
-//! the replication path. Handlers know nothing else, so adding replicas changes no handler.
+//! A single node answers it with its own log ([`crate::partition::Partition`]); a cluster answers
+//! it with the replication path. Handlers know nothing else, so adding replicas changes no handler.
 //!
 //! Source: `ReplicatedLog` in the plan of the house; Kafka's `ReplicaManager` for the semantics.
 
@@ -45,7 +45,8 @@ pub(crate) enum AppendError {
 pub(crate) trait ReplicatedLog {
     /// Gives `batch` its offsets, appends it, and returns the wait for its durability.
     ///
-    /// Errors: `Sequence` (the producer resets or gives up), `Log` (retriable, or the disk is offline).
+    /// Errors: `Sequence` (the producer resets or gives up), `Log` (retriable, or the disk is
+    /// offline).
     fn append(&self, batch: ValidBatch) -> Result<Appended, AppendError>;
 
     /// Reads whole batches from the one that holds `request.offset`.

@@ -1,7 +1,7 @@
 //! Starting and stopping a broker, step by step.
 //!
-//! Invariant: no connection is accepted before recovery is done and every partition is open, and none is served
-//! after the log began to close.
+//! Invariant: no connection is accepted before recovery is done and every partition is open, and
+//! none is served after the log began to close.
 
 use std::io;
 use std::net::SocketAddr;
@@ -157,7 +157,8 @@ impl RunningBroker {
 
     /// Lets requests in flight end, writes everything down, and closes.
     ///
-    /// Errors: the log could not be closed cleanly; what was acknowledged is in the journal all the same.
+    /// Errors: the log could not be closed cleanly; what was acknowledged is in the journal all the
+    /// same.
     pub async fn shutdown(self) -> Result<(), LogError> {
         self.broker.stop.send_replace(true);
         self.drain().await;

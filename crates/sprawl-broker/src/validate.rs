@@ -1,8 +1,9 @@
 //! Is this record batch fit to be appended? `RawBatch` in, `ValidBatch` out.
 //!
-//! Invariant: a `ValidBatch` is one v2 batch whose checksum, lengths, record count and every record were
-//! checked, and whose compression, timestamps and keys follow the topic's settings. Only [`validate`] and
-//! [`ValidBatch::from_broker`] make one, so an unchecked batch cannot reach the log.
+//! Invariant: a `ValidBatch` is one v2 batch whose checksum, lengths, record count and every record
+//! were checked, and whose compression, timestamps and keys follow the topic's settings. Only
+//! [`validate`] and [`ValidBatch::from_broker`] make one, so an unchecked batch cannot reach the
+//! log.
 //!
 //! Source: Kafka record batch format v2; `LogValidator` and `UnifiedLog.analyzeAndValidateRecords`.
 
@@ -121,11 +122,11 @@ impl ValidBatch {
     }
 }
 
-/// Checks a batch against the format and the topic's rules, converting compression and timestamps where
-/// the topic asks for it.
+/// Checks a batch against the format and the topic's rules, converting compression and timestamps
+/// where the topic asks for it.
 ///
-/// Shape: exactly one batch of magic 2. O(records), one pass; compressed payloads are decompressed once,
-/// capped at [`DECOMPRESSED_BYTES_MAX`].
+/// Shape: exactly one batch of magic 2. O(records), one pass; compressed payloads are decompressed
+/// once, capped at [`DECOMPRESSED_BYTES_MAX`].
 pub(crate) fn validate(raw: RawBatch, rules: &Rules<'_>) -> Result<ValidBatch, InvalidBatch> {
     let header = check_header(&raw.0, rules)?;
     batch::verify_crc(&raw.0).map_err(InvalidBatch::Corrupt)?;

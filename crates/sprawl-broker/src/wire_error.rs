@@ -1,7 +1,7 @@
 //! Every failure's Kafka error code, in one place.
 //!
-//! No wildcard arm: a new variant does not compile until it has a code. "Retriable" says what stock clients
-//! do with the code (`Errors.java`), which I13 rests on.
+//! No wildcard arm: a new variant does not compile until it has a code. "Retriable" says what stock
+//! clients do with the code (`Errors.java`), which I13 rests on.
 #![warn(clippy::wildcard_enum_match_arm)]
 
 use sprawl_core::metadata::MetadataError;

@@ -33,6 +33,7 @@ pub mod state;
 mod store;
 #[cfg(test)]
 mod testing;
+pub mod tools;
 
 pub use error::{AppendError, DiskError, FlushError, LogError, OpenError, ReadError};
 pub use journal::scan::{LostBatch, LostFrames, TornTail};
@@ -46,5 +47,5 @@ pub use state::record::{DamageRange, EpochStart};
 pub use state::{MemoryStore, RocksStore, StateStore};
 pub use store::{
     CheckpointHook, DamagedPartition, LogStore, NoObserver, PRODUCER_SNAPSHOT, Pressure,
-    RecoveryObserver, RecoveryReport, RecoveryStage, StoreStatus,
+    RecoveryObserver, RecoveryReport, RecoveryStage, STATE_DIR, StoreStatus,
 };

@@ -1,7 +1,8 @@
 //! Record batch v2 (magic 2): parse, check, patch, iterate, build.
 //!
-//! Bytes from the network and the disk come in here first. Nothing panics on them, nothing is copied
-//! but compressed records on request, and no length in them is believed before it is checked.
+//! Bytes from the network and the disk come in here first. Nothing panics on them, nothing is
+//! copied but compressed records on request, and no length in them is believed before it is
+//! checked.
 //!
 //! Source: Kafka's record batch format, message format v2 (KIP-98); delete horizon KIP-534.
 

@@ -1,7 +1,8 @@
 //! The five codecs of the record batch format, with a cap on every decompression.
 //!
-//! What other clients write is read in every framing they use; what we write is what the Java client
-//! writes: gzip (RFC 1952), snappy in xerial's framing, lz4 frames of independent blocks, zstd frames.
+//! What other clients write is read in every framing they use; what we write is what the Java
+//! client writes: gzip (RFC 1952), snappy in xerial's framing, lz4 frames of independent blocks,
+//! zstd frames.
 //!
 //! Source: Kafka record batch format; KIP-57 (lz4 framing), KIP-110 (zstd), KIP-390 (levels);
 //! the stream format of snappy-java.

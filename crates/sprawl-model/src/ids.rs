@@ -53,7 +53,8 @@ number!(
     ProducerEpoch(i16)
 );
 number!(
-    /// The number of a record within one (producer id, epoch, partition); wraps from `i32::MAX` to 0.
+    /// The number of a record within one (producer id, epoch, partition); wraps from `i32::MAX` to
+    /// 0.
     Sequence(i32)
 );
 number!(

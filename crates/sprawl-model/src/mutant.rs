@@ -1,8 +1,8 @@
 //! Known bugs that the simulator must catch, switched on one at a time.
 //!
 //! Code that a mutant breaks asks [`active`] at the very line. Without the cargo feature `mutants`,
-//! which only the simulator's own check turns on, the answer is `false` at compile time and the bug is
-//! not in the binary.
+//! which only the simulator's own check turns on, the answer is `false` at compile time and the bug
+//! is not in the binary.
 //!
 //! Source: `correctness` page, section 3, "Mutants".
 

@@ -6,6 +6,7 @@
 //!
 //! Source: `correctness` page, sections 2 (invariants), 3 (faults, mutants) and 5 (simulation).
 
+mod broker_world;
 pub mod history;
 pub mod invariant;
 mod log_world;

@@ -207,8 +207,14 @@ impl World {
         match life.end {
             End::Close(then) if !life.has_fault() => {
                 self.shared.stop_clients().await;
-                store.close().map_err(|error| clients::not_closed(&error))?;
-                self.shared.closed();
+                match store.close() {
+                    Ok(()) => self.shared.closed(),
+                    // A flipped bit met on the way takes the store offline: as good as a crash.
+                    Err(_) if self.shared.is_damaged() => {
+                        return self.crash_and_check(life, CrashKind::Kill);
+                    }
+                    Err(error) => return Err(clients::not_closed(&error)),
+                }
                 if let Some(kind) = then {
                     self.crash(life, kind);
                 }

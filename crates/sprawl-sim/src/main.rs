@@ -57,12 +57,15 @@ enum Command {
 enum WorldName {
     /// The log alone.
     Log,
+    /// The whole broker.
+    Broker,
 }
 
 impl From<WorldName> for World {
     fn from(name: WorldName) -> Self {
         match name {
             WorldName::Log => Self::Log,
+            WorldName::Broker => Self::Broker,
         }
     }
 }

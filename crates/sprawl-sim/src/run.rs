@@ -8,23 +8,26 @@ use std::sync::Once;
 use sprawl_model::mutant::Mutant;
 
 use crate::invariant::Violation;
-use crate::log_world;
+use crate::{broker_world, log_world};
 
 /// Which part of the product a run drives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum World {
     /// The log alone.
     Log,
+    /// The whole broker, through its sockets.
+    Broker,
 }
 
 impl World {
     /// Every world, in the order in which they are run.
-    pub const ALL: [Self; 1] = [Self::Log];
+    pub const ALL: [Self; 2] = [Self::Log, Self::Broker];
 
     /// Returns the name the command line knows.
     pub fn name(self) -> &'static str {
         match self {
             Self::Log => "log",
+            Self::Broker => "broker",
         }
     }
 }
@@ -128,6 +131,7 @@ pub fn run_once(world: World, seed: u64, mutant: Option<Mutant>) -> Outcome {
         runtime.block_on(async {
             match world {
                 World::Log => log_world::run(seed).await,
+                World::Broker => broker_world::run(seed).await,
             }
         })
     }));

@@ -1,9 +1,11 @@
 //! Fetch (key 1): session, look-up, read, wait for enough, answer by reference.
 //!
-//! Invariants: no record at or above the high watermark leaves; payload is not copied; a waiting fetch holds
-//! no lock and ends at `max_wait_ms`, when enough bytes came, at an error, or when the broker stops.
+//! Invariants: no record at or above the high watermark leaves; payload is not copied; a waiting
+//! fetch holds no lock and ends at `max_wait_ms`, when enough bytes came, at an error, or when the
+//! broker stops.
 //!
-//! Source: KIP-227 (sessions), KIP-320 (fencing), KIP-516 (topic ids), KIP-74 (limits and progress).
+//! Source: KIP-227 (sessions), KIP-320 (fencing), KIP-516 (topic ids), KIP-74 (limits and
+//! progress).
 
 use std::sync::Arc;
 use std::time::Duration;

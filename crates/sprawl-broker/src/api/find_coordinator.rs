@@ -3,7 +3,8 @@
 //! The offsets topic is made here, on first use. Transactional ids have no coordinator yet, which
 //! clients are told as Kafka tells it while its transaction topic does not exist.
 //!
-//! Source: `KafkaApis.handleFindCoordinatorRequest`; KIP-699 (batches, v4), KIP-932 (share keys, v6).
+//! Source: `KafkaApis.handleFindCoordinatorRequest`; KIP-699 (batches, v4), KIP-932 (share keys,
+//! v6).
 
 use std::sync::Arc;
 

@@ -28,7 +28,8 @@ pub(crate) async fn handle(
     {
         Ok(Response::Heartbeat(outcome)) => outcome.map_or_else(of_group, |()| ErrorCode::None),
         Ok(_) => ErrorCode::UnknownServerError,
-        // Members of a group that is still loading are alive until the opposite is known, as in Kafka.
+        // Members of a group that is still loading are alive until the opposite is known, as in
+        // Kafka.
         Err(CoordinatorError::Loading) => ErrorCode::None,
         Err(error @ CoordinatorError::NotCoordinator) => of_coordinator(error),
     };

@@ -1,7 +1,8 @@
 //! InitProducerId (key 22): an id for an idempotent producer (KIP-98).
 //!
-//! Ids are handed out from a block that the metadata gave to this broker, so an id is never given twice, not
-//! even after a crash. Transactional ids need a transaction coordinator, which this broker does not have.
+//! Ids are handed out from a block that the metadata gave to this broker, so an id is never given
+//! twice, not even after a crash. Transactional ids need a transaction coordinator, which this
+//! broker does not have.
 
 use sprawl_model::ProducerEpoch;
 use sprawl_protocol::ErrorCode;

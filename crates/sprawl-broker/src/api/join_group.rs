@@ -1,7 +1,7 @@
 //! JoinGroup (key 11): become or stay a member; answered when the generation is formed.
 //!
-//! Source: KIP-62, KIP-394 (member id required, v4), KIP-345 (static members, v5), KIP-559 (protocol
-//! type, v7), KIP-800 (reason, v8), KIP-814 (skip assignment, v9).
+//! Source: KIP-62, KIP-394 (member id required, v4), KIP-345 (static members, v5), KIP-559
+//! (protocol type, v7), KIP-800 (reason, v8), KIP-814 (skip assignment, v9).
 
 use bytes::Bytes;
 use sprawl_core::group::{

@@ -1,7 +1,7 @@
 //! ListGroups (key 16): every group this broker coordinates.
 //!
-//! Source: KIP-518 (states, v4), KIP-848 (types, v5). Filters compare without case, as Kafka's do; a
-//! type that does not exist lists nothing.
+//! Source: KIP-518 (states, v4), KIP-848 (types, v5). Filters compare without case, as Kafka's do;
+//! a type that does not exist lists nothing.
 
 use sprawl_core::group::ListedGroup as Group;
 use sprawl_protocol::StrBytes;

@@ -1,7 +1,8 @@
 //! ListOffsets (key 2): offsets by timestamp and by the special timestamps.
 //!
-//! A look-up by timestamp goes down to the record, off the async threads. Nothing is tiered on this broker,
-//! so earliest-local equals earliest, and the tiered look-ups find nothing, as in Kafka with tiering off.
+//! A look-up by timestamp goes down to the record, off the async threads. Nothing is tiered on this
+//! broker, so earliest-local equals earliest, and the tiered look-ups find nothing, as in Kafka
+//! with tiering off.
 //!
 //! Source: KIP-79, KIP-734 (max timestamp), KIP-405 and KIP-1005 (local and tiered), KIP-1023.
 

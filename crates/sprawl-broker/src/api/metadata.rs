@@ -2,7 +2,8 @@
 //!
 //! A topic that is made here is answered as it then is: one node needs no second round.
 //!
-//! Source: `KafkaApis.handleTopicMetadataRequest`; KIP-516 (ids), KIP-430 (operations), KIP-1102 (v13 error).
+//! Source: `KafkaApis.handleTopicMetadataRequest`; KIP-516 (ids), KIP-430 (operations), KIP-1102
+//! (v13 error).
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! One file per API: decode is done, here is what the request means.
 //!
-//! Each handler takes the broker, the request's context and the decoded request, and returns the response
-//! as a value. None knows how it is encoded.
+//! Each handler takes the broker, the request's context and the decoded request, and returns the
+//! response as a value. None knows how it is encoded.
 
 pub(crate) mod admin;
 pub(crate) mod alter_configs;

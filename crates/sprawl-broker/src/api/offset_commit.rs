@@ -47,7 +47,7 @@ pub(crate) async fn handle(
     }
 }
 
-/// A placeholder for partitions whose outcome the group decides; no such code is ever sent.
+/// A stand-in for partitions whose outcome the group decides; no such code is ever sent.
 const UNDECIDED: i16 = i16::MIN;
 
 /// Sorts out partitions that do not exist; the others are returned to be committed, in order, with

@@ -4,8 +4,8 @@
 //! positions back, as there are none. From v8 several groups are asked for in one request; up to v7
 //! the one group is lifted into that form and lowered again in the response.
 //!
-//! Source: `KafkaApis.handleOffsetFetchRequest`; KIP-447 (require stable, v7), KIP-709 (batches, v8),
-//! KIP-848 (member epoch, v9: only for the consumer protocol), topic ids (v10).
+//! Source: `KafkaApis.handleOffsetFetchRequest`; KIP-447 (require stable, v7), KIP-709 (batches,
+//! v8), KIP-848 (member epoch, v9: only for the consumer protocol), topic ids (v10).
 
 use std::collections::BTreeMap;
 

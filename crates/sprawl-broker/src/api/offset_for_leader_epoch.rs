@@ -1,4 +1,5 @@
-//! OffsetForLeaderEpoch (key 23): where did an epoch end? Consumers find truncation with it (KIP-320).
+//! OffsetForLeaderEpoch (key 23): where did an epoch end? Consumers find truncation with it
+//! (KIP-320).
 
 use sprawl_model::{LeaderEpoch, Offset, PartitionId, TopicId};
 use sprawl_protocol::ErrorCode;

@@ -1,10 +1,11 @@
 //! Produce (key 0): validate, sequence, append, wait until durable, answer.
 //!
-//! Invariants: the answer carries the true base offset (I4) and leaves only after the batch is durable (I5);
-//! one partition's failure never touches another's. acks=1 and acks=all are one path on a single node: the
-//! leader is the whole in-sync set.
+//! Invariants: the answer carries the true base offset (I4) and leaves only after the batch is
+//! durable (I5); one partition's failure never touches another's. acks=1 and acks=all are one path
+//! on a single node: the leader is the whole in-sync set.
 //!
-//! Source: `KafkaApis.handleProduceRequest`, `ReplicaManager.appendRecords`; KIP-467 (record errors), KIP-516.
+//! Source: `KafkaApis.handleProduceRequest`, `ReplicaManager.appendRecords`; KIP-467 (record
+//! errors), KIP-516.
 
 use std::sync::Arc;
 
@@ -28,8 +29,8 @@ use crate::wire_error;
 /// "No timestamp": the topic keeps the producer's.
 const NO_TIMESTAMP: i64 = -1;
 
-/// What producers are asked to pause when memory or disk is filling up, in milliseconds. Short, since
-/// segments are written in runs of a second at the most.
+/// What producers are asked to pause when memory or disk is filling up, in milliseconds. Short,
+/// since segments are written in runs of a second at the most.
 const PRESSURE_THROTTLE_MS: i32 = 50;
 
 /// How many acknowledgements a producer waits for.
@@ -209,7 +210,8 @@ impl PendingProduce {
         context: &RequestContext,
     ) -> Result<Option<ProduceResponse>, BadRequest> {
         if self.acks == Ok(Acks::None) {
-            // With acks=0 nobody waits; a failure shows itself by the closed connection, as in Kafka.
+            // With acks=0 nobody waits; a failure shows itself by the closed connection, as in
+            // Kafka.
             return if self.has_refusal() {
                 Err(BadRequest::UnacknowledgedProduce)
             } else {

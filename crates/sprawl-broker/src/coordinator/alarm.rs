@@ -22,7 +22,8 @@ impl Default for Alarm {
 }
 
 impl Alarm {
-    /// Forgets the deadline. Called before the shards are looked through: what is set meanwhile stays.
+    /// Forgets the deadline. Called before the shards are looked through: what is set meanwhile
+    /// stays.
     pub(super) fn reset(&self) {
         self.next_ms.store(u64::MAX, Ordering::SeqCst);
     }

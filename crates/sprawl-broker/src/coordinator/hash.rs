@@ -1,7 +1,7 @@
 //! Which partition of the offsets topic does a group belong to?
 //!
-//! Source: Kafka's group coordinator: the absolute value of Java's `String.hashCode` modulo the number
-//! of partitions, so that a log written by Kafka keeps every group in its place.
+//! Source: Kafka's group coordinator: the absolute value of Java's `String.hashCode` modulo the
+//! number of partitions, so that a log written by Kafka keeps every group in its place.
 
 use sprawl_model::PartitionId;
 

@@ -1,7 +1,7 @@
 //! How does a shard come to know what its log holds?
 //!
-//! Every record from the start of the log is replayed, in order. A log that cannot be read leaves its
-//! groups without a coordinator; nothing is guessed.
+//! Every record from the start of the log is replayed, in order. A log that cannot be read leaves
+//! its groups without a coordinator; nothing is guessed.
 
 use std::sync::Arc;
 

@@ -25,8 +25,8 @@ pub(super) enum AppendRefused {
     Failed(String),
 }
 
-/// The batch is in the log until this says that it stays there: the offset of its first record, or why
-/// the log failed.
+/// The batch is in the log until this says that it stays there: the offset of its first record, or
+/// why the log failed.
 pub(super) type DurableOffset = BoxFuture<'static, Result<Offset, String>>;
 
 /// A shard's log.

@@ -1,13 +1,13 @@
 //! Which groups does this broker coordinate, and how do requests reach them?
 //!
 //! Every partition of `__consumer_offsets` that this broker leads is one [`shard::Shard`]: the pure
-//! state machine of `sprawl_core::group` behind one short lock, with the partition's log below it. A
-//! group belongs to the shard its id hashes to. One task drives the timers of all shards, one follows
-//! the metadata.
+//! state machine of `sprawl_core::group` behind one short lock, with the partition's log below it.
+//! A group belongs to the shard its id hashes to. One task drives the timers of all shards, one
+//! follows the metadata.
 //!
 //! Invariants: no lock is held across an await; a reply that confirms a write leaves only when the
-//! log has called its records durable (I5); what a shard answers survives a restart, because its state
-//! is nothing but the replay of its log.
+//! log has called its records durable (I5); what a shard answers survives a restart, because its
+//! state is nothing but the replay of its log.
 //!
 //! The log is not compacted yet, so that it grows with every commit; loading reads all of it.
 
@@ -100,8 +100,8 @@ impl GroupCoordinator {
         }
     }
 
-    /// Starts loading the groups of partitions that are open already, and the tasks that drive timers
-    /// and follow the metadata until the broker stops.
+    /// Starts loading the groups of partitions that are open already, and the tasks that drive
+    /// timers and follow the metadata until the broker stops.
     pub(crate) fn start(broker: &Arc<Broker>) {
         let coordinator = broker.coordinator.clone();
         coordinator.follow(&broker.image(), &broker.partitions);
@@ -135,10 +135,11 @@ impl GroupCoordinator {
         shard.ok_or(CoordinatorError::NotCoordinator)
     }
 
-    /// Gives a request to the group's shard and waits for the answer, which may be as far away as the
-    /// end of a rebalance.
+    /// Gives a request to the group's shard and waits for the answer, which may be as far away as
+    /// the end of a rebalance.
     ///
-    /// Cancel: safe; the request is carried out all the same, as Kafka does for a closed connection.
+    /// Cancel: safe; the request is carried out all the same, as Kafka does for a closed
+    /// connection.
     pub(crate) async fn submit(
         &self,
         group_id: &str,
@@ -196,8 +197,8 @@ impl GroupCoordinator {
             .collect()
     }
 
-    /// Takes over what the metadata says: opens or gives up the shards of the offsets topic, and drops
-    /// the committed offsets of topics that are gone.
+    /// Takes over what the metadata says: opens or gives up the shards of the offsets topic, and
+    /// drops the committed offsets of topics that are gone.
     pub(crate) fn follow(&self, image: &Arc<MetadataImage>, partitions: &Partitions) {
         let mut followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
         if followed

@@ -1,8 +1,8 @@
 //! How are the effects of a shard's state machine carried out?
 //!
-//! Everything a step asks for happens under the shard's lock: replies go to their channels, batches to
-//! the log, timers into the list. So appends stand in the log in the order in which the state machine
-//! made them. Only the wait for durability is outside; it comes back as the next input.
+//! Everything a step asks for happens under the shard's lock: replies go to their channels, batches
+//! to the log, timers into the list. So appends stand in the log in the order in which the state
+//! machine made them. Only the wait for durability is outside; it comes back as the next input.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -72,8 +72,9 @@ impl Shard {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // A panic in a step would leave the state machine between two states, so nothing is salvaged
-        // then: the next step meets the assertion again, and replies are dropped as NotCoordinator.
+        // A panic in a step would leave the state machine between two states, so nothing is
+        // salvaged then: the next step meets the assertion again, and replies are dropped as
+        // NotCoordinator.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

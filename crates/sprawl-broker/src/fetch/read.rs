@@ -1,7 +1,8 @@
 //! One pass over the partitions of a fetch: fence, bound, read.
 //!
-//! A pass blocks on no disk: what is not in memory comes back as a file range, which the kernel copies to
-//! the socket. Consumers see below the high watermark, `read_committed` ones below the last stable offset.
+//! A pass blocks on no disk: what is not in memory comes back as a file range, which the kernel
+//! copies to the socket. Consumers see below the high watermark, `read_committed` ones below the
+//! last stable offset.
 //!
 //! Source: `ReplicaManager.readFromLog` and `KafkaApis.handleFetchRequest` for the order of checks.
 
@@ -58,8 +59,8 @@ pub(crate) struct Pass {
     pub(crate) urgent: bool,
 }
 
-/// Reads every partition once, sharing `bytes_max` in the order given. The first partition with data may
-/// exceed both limits by one batch, so that a consumer always gets on.
+/// Reads every partition once, sharing `bytes_max` in the order given. The first partition with
+/// data may exceed both limits by one batch, so that a consumer always gets on.
 pub(crate) fn read_all(resolved: &[Resolved], isolation: Isolation, bytes_max: usize) -> Pass {
     let mut pass = Pass::default();
     pass.partitions.reserve(resolved.len());

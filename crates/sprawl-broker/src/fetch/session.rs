@@ -1,8 +1,8 @@
 //! Which partitions does a consumer follow, and what did it hear of each last? (KIP-227)
 //!
-//! A session lets a consumer send only what changed and hear only of partitions with news. Pure: time is
-//! passed in. A session is used by one request at a time, in epoch order; anything else is an error that
-//! makes the client start over.
+//! A session lets a consumer send only what changed and hear only of partitions with news. Pure:
+//! time is passed in. A session is used by one request at a time, in epoch order; anything else is
+//! an error that makes the client start over.
 //!
 //! Source: KIP-227; `FetchSession.scala` for the order of partitions and the eviction rule.
 
@@ -156,7 +156,8 @@ impl FetchSessions {
         Ok((SessionKind::Incremental(request.session_id), partitions))
     }
 
-    /// Notes what the client is about to hear; returns whether the partition must be in the response.
+    /// Notes what the client is about to hear; returns whether the partition must be in the
+    /// response.
     pub(crate) fn tell(&self, kind: SessionKind, key: &FetchKey, told: Told, bytes: usize) -> bool {
         let (id, incremental) = match kind {
             SessionKind::Sessionless => return true,

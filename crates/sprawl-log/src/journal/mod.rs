@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use sprawl_io::Wake;
+use sprawl_model::mutant::{Mutant, active};
 use sprawl_model::{LeaderEpoch, Offset};
 
 use crate::aligned::{AlignedBuffer, blocks_up};
@@ -202,6 +203,9 @@ impl Journal {
         self.live_bytes.fetch_add(written, Ordering::Relaxed);
         let needs_sync = core.group.iter().any(|frame| frame.sync);
         if needs_sync {
+            if active(Mutant::AckBeforeSync) {
+                acknowledge(&core.group);
+            }
             for frame in core.group.iter().filter(|frame| !frame.sync) {
                 frame.partition.acknowledge_unsynced(frame.end);
             }
@@ -453,9 +457,11 @@ impl Core {
     /// Makes everything written so far durable.
     fn sync(&mut self) -> Result<(), DiskError> {
         if let Some(file) = self.active.and_then(|index| self.files.get(index)) {
-            file.file
-                .sync_data()
-                .map_err(DiskError::at("sync", &file.path))?;
+            let mut result = file.file.sync_data();
+            if result.is_err() && active(Mutant::FailedSyncRetried) {
+                result = file.file.sync_data();
+            }
+            result.map_err(DiskError::at("sync", &file.path))?;
         }
         self.synced_lsn = self.next_lsn.saturating_sub(1);
         self.is_unsynced = false;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use sprawl_model::Offset;
 use sprawl_model::batch::BatchHeader;
+use sprawl_model::mutant::{Mutant, active};
 
 use super::{HotBatch, Inner, PartitionLog, Writer};
 use crate::aligned::AlignedBuffer;
@@ -199,8 +200,10 @@ impl PartitionLog {
     pub(crate) fn sync_segments(&self) -> Result<Offset, DiskError> {
         let mut writer = self.writer();
         let end = self.inner().segment_end;
-        if let Some(active) = &mut writer.active {
-            active.sync()?;
+        if let Some(segment) = &mut writer.active
+            && !active(Mutant::JournalRecycledBeforeSegmentSync)
+        {
+            segment.sync()?;
         }
         if writer.needs_dir_sync {
             let disk = self.shared.io.disk.as_ref();

@@ -87,6 +87,17 @@ impl RocksStore {
         }
     }
 
+    /// Opens an existing store for reading, as a tool does; a damaged one is an error and stays.
+    pub fn open_read_only(disk: std::sync::Arc<dyn Disk>, path: &Path) -> Result<Self, StateError> {
+        let db = DB::open_for_read_only(&Options::default(), path, false)
+            .map_err(|error| state_error(&error))?;
+        Ok(Self {
+            db: RwLock::new(Some(db)),
+            path: path.to_path_buf(),
+            disk,
+        })
+    }
+
     fn with<T>(
         &self,
         call: impl FnOnce(&DB) -> Result<T, rocksdb::Error>,

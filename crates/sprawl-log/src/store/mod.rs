@@ -32,6 +32,11 @@ pub use open::{DamagedPartition, NoObserver, RecoveryObserver, RecoveryReport, R
 use space::SpaceWatch;
 use worker::WriteBehind;
 
+/// The directory of the state store inside the data directory.
+pub const STATE_DIR: &str = "state";
+/// The lock file inside the data directory.
+pub(crate) const LOCK_FILE: &str = "lock";
+
 /// The name under which the checkpoint hook's snapshots are kept.
 pub const PRODUCER_SNAPSHOT: &str = "producers";
 

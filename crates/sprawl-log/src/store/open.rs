@@ -12,7 +12,7 @@ use sprawl_model::{PartitionKey, TopicPartition};
 use super::memory::Memory;
 use super::space::SpaceWatch;
 use super::worker::{JournalWorker, WriteBehind, WriteBehindWorker};
-use super::{LogStore, Shared};
+use super::{LOCK_FILE, LogStore, Shared};
 use crate::error::{DiskError, OpenError};
 use crate::journal::Journal;
 use crate::journal::files::JOURNAL_DIR;
@@ -27,7 +27,6 @@ use crate::state::record::{
 };
 use crate::state::{ColumnFamily, StateError, StateStore, WriteBatch};
 
-const LOCK_FILE: &str = "lock";
 /// Progress is reported every so many frames or partitions.
 const REPORT_INTERVAL: u64 = 256;
 

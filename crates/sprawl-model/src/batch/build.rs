@@ -12,8 +12,8 @@ use crate::compression::{Codec, compress};
 use crate::limits::BATCH_BYTES_MAX;
 use crate::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence};
 
-/// Bytes kept free below [`BATCH_BYTES_MAX`] for the header and for what a codec adds to data that does
-/// not compress: gzip, the worst of them, adds 5 bytes to every 16 KiB and 18 in all.
+/// Bytes kept free below [`BATCH_BYTES_MAX`] for the header and for what a codec adds to data that
+/// does not compress: gzip, the worst of them, adds 5 bytes to every 16 KiB and 18 in all.
 const RESERVE_BYTES: usize = HEADER_BYTES + BATCH_BYTES_MAX / 1024;
 
 /// What a new batch says about itself.

@@ -5,7 +5,8 @@ use crate::compression::CompressionError;
 /// Why bytes are not a valid record batch, or a record in it not a valid record.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BatchError {
-    /// The bytes end before the batch does. A reader of a cut chunk stops here; elsewhere it is damage.
+    /// The bytes end before the batch does. A reader of a cut chunk stops here; elsewhere it is
+    /// damage.
     #[error("batch needs {needed} bytes, found {found}")]
     Truncated {
         /// Bytes that the header, or the length in it, asks for.

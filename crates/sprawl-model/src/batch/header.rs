@@ -166,8 +166,8 @@ impl BatchHeader {
         Offset(self.last_offset().0.saturating_add(1))
     }
 
-    /// Returns the sequence of the last record; sequences wrap from `i32::MAX` to 0. A batch without a
-    /// sequence has none at its end either.
+    /// Returns the sequence of the last record; sequences wrap from `i32::MAX` to 0. A batch
+    /// without a sequence has none at its end either.
     pub fn last_sequence(&self) -> Sequence {
         if self.base_sequence.0 < 0 {
             return self.base_sequence;
@@ -295,7 +295,8 @@ pub fn set_leader_epoch(batch: &mut [u8], leader_epoch: LeaderEpoch) {
     );
 }
 
-/// Turns a batch into one with log append time: sets the bit and the max timestamp, recomputes the CRC.
+/// Turns a batch into one with log append time: sets the bit and the max timestamp, recomputes the
+/// CRC.
 ///
 /// Panics where `batch` is shorter than a header: the caller has parsed it.
 pub fn set_log_append_time(batch: &mut [u8], timestamp_ms: i64) {

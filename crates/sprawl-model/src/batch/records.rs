@@ -165,8 +165,8 @@ impl<'a> Iterator for Records<'a> {
     }
 }
 
-/// Walks over all headers, so that reading them later cannot fail, and to the end of the record. Each
-/// takes 2 bytes at least, so a count that lies ends with the bytes.
+/// Walks over all headers, so that reading them later cannot fail, and to the end of the record.
+/// Each takes 2 bytes at least, so a count that lies ends with the bytes.
 fn check_headers(fields: &mut Fields<'_>, count: usize) -> Result<(), RecordFault> {
     for _ in 0..count {
         header(fields)?;

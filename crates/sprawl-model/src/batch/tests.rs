@@ -6,8 +6,9 @@ use super::*;
 use crate::compression::{Codec, CompressionError};
 use crate::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence};
 
-/// Two records laid out by hand, checksum from an independent implementation (producer 7, epoch 1, sequence 5): "k" -> "v" at
-/// 1000 ms with a header h=1, and a null key with a null value at 1003 ms.
+/// Two records laid out by hand, checksum from an independent implementation (producer 7, epoch 1,
+/// sequence 5): "k" -> "v" at 1000 ms with a header h=1, and a null key with a null value at 1003
+/// ms.
 const GOLDEN: &str = "
     0000000000000000 00000045 ffffffff 02 12d343e7 0000 00000001
     00000000000003e8 00000000000003eb 0000000000000007 0001 00000005 00000002

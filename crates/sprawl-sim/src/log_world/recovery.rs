@@ -7,6 +7,8 @@ use sprawl_io::sim::disk::DiskImage;
 use sprawl_io::sim::{CrashKind, SeededRandom, SimHandles};
 use sprawl_log::{AtLeastOne, LogStore, NoObserver, Part, PartitionLog, ReadRequest, StateStore};
 
+use sprawl_model::Offset;
+
 use super::clients::read_once;
 use super::track::{Shared, Track};
 use super::{data_dir, settings};
@@ -95,17 +97,18 @@ pub(super) fn check_repeats(
 ) -> Check {
     let mut copy = Copy::new(image);
     let kept = state.copy(Arc::clone(&copy.handles.disk));
-    let first = copy.recover(&kept, tracks)?;
-    let second = copy.recover(&kept, tracks)?;
+    let first = copy.recover(&kept, tracks, &[])?;
+    let second = copy.recover(&kept, tracks, &[])?;
     for (first, second) in first.iter().zip(&second) {
         i26_recovery_repeats(&first.name, first, second)?;
     }
 
     let mut copy = Copy::new(image);
     let empty = DurableState::new(Arc::clone(&copy.handles.disk));
-    let rebuilt = copy.recover(&empty, tracks)?;
+    // The log start is kept in the state alone; below it segments may be gone, or not yet.
+    let starts: Vec<i64> = first.iter().map(|partition| partition.log_start).collect();
+    let rebuilt = copy.recover(&empty, tracks, &starts)?;
     for (first, rebuilt) in first.into_iter().zip(rebuilt) {
-        // The log start is kept in the state alone; below it a rebuild may know more.
         let log_start = first.log_start;
         let below: Vec<i64> = rebuilt
             .look_ups
@@ -135,11 +138,12 @@ impl Copy {
         Self { handles }
     }
 
-    /// Opens the store, describes what it holds, and kills it.
+    /// Opens the store, describes what it holds from the given offsets on, and kills it.
     fn recover(
         &mut self,
         state: &DurableState,
         tracks: &[Arc<Track>],
+        starts: &[i64],
     ) -> Result<Vec<Summary>, Violation> {
         let io = self.handles.restart();
         let opened = open(&io, state.open(), tracks);
@@ -147,7 +151,10 @@ impl Copy {
         let summaries = tracks
             .iter()
             .zip(&logs)
-            .map(|(track, log)| Summary::of(track, log))
+            .enumerate()
+            .map(|(index, (track, log))| {
+                Summary::of(track, log, starts.get(index).copied().unwrap_or(0))
+            })
             .collect::<Result<_, _>>()
             .map_err(|violation: Violation| Violation {
                 detail: format!("{}; {report}", violation.detail),
@@ -173,14 +180,14 @@ struct Summary {
 }
 
 impl Summary {
-    fn of(track: &Track, log: &Arc<PartitionLog>) -> Result<Self, Violation> {
+    fn of(track: &Track, log: &Arc<PartitionLog>, start: i64) -> Result<Self, Violation> {
         let name = track.known().history.name.clone();
         let unreadable = |reason: String| Violation {
             invariant: "I26",
             sentence: "what is recovered can be read",
             detail: format!("{name}: {reason}"),
         };
-        let (log_start, log_end) = (log.log_start(), log.log_end());
+        let (log_start, log_end) = (log.log_start().max(Offset(start)), log.log_end());
         let mut batches = Vec::new();
         let mut offset = log_start;
         while offset < log_end {

@@ -68,7 +68,7 @@ pub(crate) struct StartArgs {
         long,
         env = "SPRAWL_LOG_LEVEL",
         value_name = "LEVEL",
-        default_value = "info"
+        default_value = DEFAULT_LOG_LEVEL
     )]
     log_level: String,
 }
