@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use sprawl_core::config::BrokerSettings;
 use sprawl_io::time;
 
 use crate::broker::Broker;
@@ -25,10 +26,22 @@ async fn expire_producers(broker: &Broker) {
             biased;
             () = broker.stopping() => return,
             () = time::sleep(PRODUCER_EXPIRY_INTERVAL) => {
+                let expiration_ms = producer_expiration_ms(broker);
                 for partition in broker.partitions.all() {
-                    partition.expire_producers(broker.settings.producer_id_expiration_ms);
+                    partition.expire_producers(expiration_ms);
                 }
             }
         }
     }
+}
+
+/// `producer.id.expiration.ms` as it is right now: it may be changed while the broker runs.
+fn producer_expiration_ms(broker: &Broker) -> i64 {
+    let image = broker.image();
+    let layers = image.layers(broker.broker_id(), &broker.settings.statics);
+    let current = BrokerSettings::resolve(&layers);
+    current
+        .as_ref()
+        .unwrap_or(&broker.settings)
+        .producer_id_expiration_ms
 }
