@@ -1,0 +1,47 @@
+//! The simulator on a few seeds: enough to notice at once what the many seeds of CI would find later.
+//!
+//! - every seed runs twice with one trace, and no invariant breaks;
+//! - with the feature `mutants`, every known bug is caught by the seeds that CI runs.
+
+use sprawl_sim::run::{World, check_seed, run_once};
+
+/// The first seeds of those that CI runs.
+const SEED_COUNT: u64 = 20;
+/// A broker's run is some ten times longer than one of the log alone.
+const BROKER_SEED_COUNT: u64 = 5;
+
+fn check(world: World, count: u64) {
+    for seed in 1..=count {
+        if let Err(failure) = check_seed(world, seed) {
+            panic!("{failure}");
+        }
+    }
+}
+
+#[test]
+fn log_keeps_its_promises_on_the_first_seeds() {
+    check(World::Log, SEED_COUNT);
+}
+
+#[test]
+fn broker_keeps_its_promises_on_the_first_seeds() {
+    check(World::Broker, BROKER_SEED_COUNT);
+}
+
+#[test]
+fn another_seed_has_another_trace() {
+    let hashes = [1, 2].map(|seed| run_once(World::Log, seed, None).trace_hash);
+    assert_ne!(hashes[0], hashes[1]);
+}
+
+#[cfg(feature = "mutants")]
+#[test]
+fn mutants_are_caught() {
+    for caught in sprawl_sim::mutants::catch_all(1, 60, &|_| {}) {
+        assert!(
+            caught.caught_by.is_some(),
+            "{} goes unnoticed",
+            caught.mutant.name()
+        );
+    }
+}
