@@ -329,8 +329,7 @@ pub(crate) struct Retry<'a> {
 impl Retry<'_> {
     /// Waits before the next try, or returns `error` where another try is of no use or too late.
     pub(crate) async fn pause(&self, error: ClientError) -> Result<(), ClientError> {
-        // Nobody listens: saying so at once serves a person better than half a minute.
-        if !error.is_retriable() || matches!(error, ClientError::Connect { .. }) {
+        if !error.is_retriable() {
             return Err(error);
         }
         let waited = self.client.io.clock.monotonic().saturating_sub(self.start);
