@@ -222,14 +222,17 @@ impl Journal {
             return; // It stalled before.
         }
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let file_bytes = usize::try_from(shared.settings.journal_file_bytes).unwrap_or(usize::MAX);
+        let bytes_max = shared.settings.group_bytes_max.min(file_bytes / 2);
         let mut bytes = 0_usize;
         let count = queue
             .iter()
             .take(shared.settings.group_frames_max)
             .take_while(|frame| {
-                let fits = bytes == 0
-                    || bytes.saturating_add(frame.batch.len()) <= shared.settings.group_bytes_max;
-                bytes = bytes.saturating_add(frame.batch.len());
+                let fits = bytes == 0 || bytes.saturating_add(frame.batch.len()) <= bytes_max;
+                bytes = bytes
+                    .saturating_add(frame.batch.len())
+                    .saturating_add(FRAME_HEADER_BYTES);
                 fits
             })
             .count();

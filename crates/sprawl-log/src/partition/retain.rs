@@ -48,6 +48,11 @@ impl PartitionLog {
         for segment in &doomed {
             self.drop_segment(segment)?;
         }
+        self.shared
+            .io
+            .disk
+            .sync_dir(&self.dir)
+            .map_err(DiskError::at("sync", &self.dir))?;
         tracing::info!(partition = %self.key, segments = doomed.len(), log_start = new_start.0, "deleted old segments");
         Ok(doomed.len())
     }
