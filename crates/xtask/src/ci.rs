@@ -66,8 +66,22 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "sim",
-        about: "simulator: seeds, then each mutant must be caught",
+        about: "simulator: no seed finds a lost or changed record",
         action: Action::Cargo(&["run", "--locked", "--package", "sprawl-sim", "--", "seeds"]),
+    },
+    Step {
+        name: "mutants",
+        about: "simulator: the same seeds catch every known bug",
+        action: Action::Cargo(&[
+            "run",
+            "--locked",
+            "--package",
+            "sprawl-sim",
+            "--features",
+            "mutants",
+            "--",
+            "mutants",
+        ]),
     },
     Step {
         name: "doc",

@@ -1,5 +1,5 @@
-//! Does each file and each function fit the reader's head: 800 lines, 70 lines, 5 parameters, and no
-//! boolean parameters where another crate calls?
+//! Does each file and each function fit the reader's head: 800 lines, 70 lines, 5 parameters, and
+//! no boolean parameters where another crate calls?
 //!
 //! A scanner, not a parser: it blanks comments and literals, then follows braces and parentheses.
 //! Tests are exempt: everything from `#[cfg(test)] mod` on, `tests.rs`, and `tests/`.
