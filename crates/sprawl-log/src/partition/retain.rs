@@ -103,8 +103,12 @@ impl PartitionLog {
         )?;
         self.shared.state.write(changes)?;
         let disk = self.shared.io.disk.as_ref();
-        disk.remove_file(&segment.path)
-            .map_err(DiskError::at("remove", &segment.path))?;
+        match disk.remove_file(&segment.path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                tracing::warn!(path = %segment.path.display(), "a segment to delete was gone");
+            }
+            result => result.map_err(DiskError::at("remove", &segment.path))?,
+        }
         Ok(())
     }
 

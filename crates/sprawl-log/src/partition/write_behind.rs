@@ -263,6 +263,9 @@ impl PartitionLog {
         }
         let is_changed = inner.dirty_bytes > 0 || !inner.snapshots.is_empty();
         self.is_changed.store(is_changed, Ordering::Release);
+        drop(inner);
+        drop(writer);
+        self.release_caches();
     }
 
     /// Saves a raised log start.
@@ -276,6 +279,17 @@ impl PartitionLog {
         let meta = self.inner().meta(self.log_start(), flushed_end);
         changes.put(ColumnFamily::Partition, &key, meta.encode());
         Ok(())
+    }
+
+    /// Closes the files and drops the indexes that reads opened; the next read opens them again.
+    pub(crate) fn release_caches(&self) {
+        let segments: Vec<_> = self.inner().segments.values().cloned().collect();
+        for segment in segments {
+            segment.close_reader();
+            if segment.is_sealed() {
+                segment.index().unload();
+            }
+        }
     }
 
     /// Drops clean batches below `end` from memory.

@@ -45,6 +45,7 @@ impl SegmentWriter {
             reader
                 .read_exact_at(&mut tail, tail_at)
                 .map_err(DiskError::at("read", path))?;
+            segment.close_reader();
         }
         let hasher = (size == 0).then(Box::default);
         Ok(Self {

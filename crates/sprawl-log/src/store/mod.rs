@@ -81,6 +81,14 @@ pub struct StoreStatus {
     pub pressure: Pressure,
 }
 
+/// Partitions that became dirty since the write-behind worker looked.
+#[derive(Debug, Default)]
+struct NewlyDirty {
+    partitions: Vec<Arc<PartitionLog>>,
+    /// The worker comes around soon anyway and needs no wake.
+    is_ticking: bool,
+}
+
 /// What the handle, the partitions and the workers share.
 pub(crate) struct Shared {
     pub(crate) io: Io,
@@ -90,7 +98,7 @@ pub(crate) struct Shared {
     pub(crate) journal: Journal,
     pub(crate) memory: Memory,
     partitions: RwLock<BTreeMap<PartitionKey, Arc<PartitionLog>>>,
-    newly_dirty: Mutex<Vec<Arc<PartitionLog>>>,
+    newly_dirty: Mutex<NewlyDirty>,
     write_behind: Mutex<WriteBehind>,
     write_behind_wake: OnceLock<Arc<dyn Wake>>,
     wants_checkpoint: AtomicBool,
@@ -259,11 +267,7 @@ impl LogStore {
         for partition in partitions.values() {
             partition.wake_all();
         }
-        self.shared
-            .newly_dirty
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
+        drop(self.shared.take_newly_dirty());
         self.shared.write_behind().forget_partitions();
         self.shared
             .lock
@@ -363,17 +367,31 @@ impl Shared {
 
     /// Puts a partition on the write-behind worker's list.
     pub(crate) fn list_dirty(&self, partition: Arc<PartitionLog>) {
-        let is_first = {
-            let mut newly = self
-                .newly_dirty
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            newly.push(partition);
-            newly.len() == 1
+        let was_ticking = {
+            let mut newly = self.newly_dirty();
+            newly.partitions.push(partition);
+            std::mem::replace(&mut newly.is_ticking, true)
         };
-        if is_first {
+        if !was_ticking {
             self.wake_write_behind();
         }
+    }
+
+    fn newly_dirty(&self) -> std::sync::MutexGuard<'_, NewlyDirty> {
+        self.newly_dirty
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take_newly_dirty(&self) -> Vec<Arc<PartitionLog>> {
+        std::mem::take(&mut self.newly_dirty().partitions)
+    }
+
+    /// Says whether the worker comes around soon: something is dirty, or became so meanwhile.
+    fn set_ticking(&self, has_dirty: bool) -> bool {
+        let mut newly = self.newly_dirty();
+        newly.is_ticking = has_dirty || !newly.partitions.is_empty();
+        newly.is_ticking
     }
 
     pub(crate) fn wake_write_behind(&self) {

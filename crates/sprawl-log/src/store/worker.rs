@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use sprawl_io::{Step, Worker};
@@ -148,20 +148,16 @@ impl WriteBehind {
             self.next_retention = now.saturating_add(shared.settings.retention_interval);
             shared.retain(self)?;
         }
-        Ok(if self.dirty.is_empty() {
-            IDLE_PAUSE
-        } else {
+        let is_ticking = shared.set_ticking(!self.dirty.is_empty());
+        Ok(if is_ticking {
             shared.settings.write_behind_interval
+        } else {
+            IDLE_PAUSE
         })
     }
 
     fn write_due(&mut self, shared: &Shared, now: Duration) -> Result<(), DiskError> {
-        let mut newly = std::mem::take(
-            &mut *shared
-                .newly_dirty
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner),
-        );
+        let mut newly = shared.take_newly_dirty();
         self.dirty.append(&mut newly);
         let dirty = std::mem::take(&mut self.dirty);
         let mut result = Ok(());
@@ -272,6 +268,7 @@ impl Shared {
         let partitions: Vec<_> = self.map().values().cloned().collect();
         for partition in partitions {
             partition.apply_retention(now_ms)?;
+            partition.release_caches();
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 mod crash;
 mod damage;
 mod faults;
+mod formats;
 mod real;
 mod store;
 mod world;
