@@ -18,9 +18,6 @@ use sprawl_model::compression::Codec;
 use sprawl_model::limits::DECOMPRESSED_BYTES_MAX;
 use sprawl_model::{Offset, ProducerId};
 
-/// At most so many record errors are reported for one batch, as Kafka does.
-const RECORD_ERROR_COUNT_MAX: usize = 3;
-
 /// "No timestamp" in a record.
 const NO_TIMESTAMP: i64 = -1;
 
@@ -250,18 +247,16 @@ fn check_records(
             "record offsets are not consecutive",
         )?;
         if rules.topic.cleanup_policy.compacts() && record.key.is_none() {
-            note(
-                &mut missing_keys,
+            missing_keys.push(RecordError {
                 index,
-                "a compacted topic takes no record without a key",
-            );
+                message: "a compacted topic takes no record without a key",
+            });
         }
         if !timestamp_is_near(&record, rules) {
-            note(
-                &mut bad_timestamps,
+            bad_timestamps.push(RecordError {
                 index,
-                "the timestamp is too far from the broker's clock",
-            );
+                message: "the timestamp is too far from the broker's clock",
+            });
         }
         max_timestamp = max_timestamp.max(record.timestamp);
         index += 1;
@@ -277,12 +272,6 @@ fn check_records(
         return Err(InvalidBatch::Timestamps(bad_timestamps));
     }
     Ok(max_timestamp)
-}
-
-fn note(errors: &mut Vec<RecordError>, index: i32, message: &'static str) {
-    if errors.len() < RECORD_ERROR_COUNT_MAX {
-        errors.push(RecordError { index, message });
-    }
 }
 
 fn timestamp_is_near(record: &RecordRef<'_>, rules: &Rules<'_>) -> bool {
