@@ -12,11 +12,14 @@ pub(crate) enum LogFormat {
     Json,
 }
 
+/// Libraries that say much and mean little to an operator; a directive of the user's overrides it.
+const QUIET: &str = "openraft=warn";
+
 /// Sends log lines to standard error from here on.
 ///
 /// `filter` is a level such as `info`, or directives such as `info,sprawl_log=debug`.
 pub(crate) fn start(format: LogFormat, filter: &str) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(filter)
+    let filter = EnvFilter::try_new(format!("{QUIET},{filter}"))
         .map_err(|error| anyhow::anyhow!("invalid --log-level {filter:?}: {error}"))?;
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
