@@ -398,9 +398,8 @@ impl Consumer {
         let malformed = |error: sprawl_model::batch::BatchError| {
             ClientError::Malformed(format!("records of {}-{}: {error}", place.0, place.1))
         };
-        let mut batches = Batches::new(&bytes);
         let mut seen = false;
-        while let Some(next) = batches.next() {
+        for next in Batches::new(&bytes) {
             let (header, batch) = match next {
                 Ok(found) => found,
                 // The last batch of an answer may be cut off; it is fetched again.

@@ -170,7 +170,6 @@ impl GroupConsumer {
             .map(|(name, partition_indexes)| OffsetFetchRequestTopic {
                 name: topic_name(name),
                 partition_indexes,
-                ..Default::default()
             });
         let request = OffsetFetchRequest {
             group_id: crate::admin::group_id(&self.options.group_id),

@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{cluster, completions, config, consume, group, produce, start, topic};
+use crate::commands::{cluster, completions, config, consume, group, log, produce, start, topic};
 
 /// A Kafka-compatible broker in one binary, with the tools to work with any Kafka cluster.
 #[derive(Debug, Parser)]
@@ -40,6 +40,8 @@ pub(crate) enum Command {
     Cluster(cluster::ClusterArgs),
     /// Show and change settings of topics and brokers
     Config(config::ConfigArgs),
+    /// Check or print a stopped data directory
+    Log(log::LogArgs),
     /// Print a completion script for a shell
     Completions(completions::CompletionsArgs),
 }

@@ -64,6 +64,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Group(args) => Box::pin(commands::group::run(io, args)).await,
         Command::Cluster(args) => Box::pin(commands::cluster::run(io, args)).await,
         Command::Config(args) => Box::pin(commands::config::run(io, args)).await,
+        Command::Log(args) => commands::log::run(io, args).await,
         Command::Completions(args) => commands::completions::run(&args),
     }
 }

@@ -195,7 +195,6 @@ pub(crate) fn commit_topics(offsets: &Committed) -> Vec<OffsetCommitRequestTopic
             committed_offset: *offset,
             committed_leader_epoch: -1,
             committed_metadata: Some(StrBytes::default()),
-            ..Default::default()
         };
         topics.entry(topic).or_default().push(committed);
     }

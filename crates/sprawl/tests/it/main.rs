@@ -3,16 +3,19 @@
 //! - `start`: addresses, settings, refusals, clean stops
 //! - `verbs`: the command line against a running broker
 //! - `groups`: consumer groups, lag and resets
+//! - `log`: checking and printing a stopped data directory
 //! - `crash`: kill -9 under load
 //! - `tour`: README's five-minute tour
 
 #![allow(
     clippy::disallowed_methods,
-    reason = "these tests stand outside the process under test"
+    clippy::unwrap_used,
+    reason = "these tests stand outside the process under test and may fail loudly"
 )]
 
 mod crash;
 mod groups;
+mod log;
 mod node;
 mod start;
 mod tour;
