@@ -24,6 +24,8 @@ FLUSH_SECONDS_MAX = 120
 READ_SECONDS_MAX = 120
 # No delivery may fail only because the server was away.
 PATIENT = {"message.timeout.ms": 600_000, "reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 200,
+           # otherwise a client that lost its only server looks for it once a second
+           "enable.sparse.connections": False,
            "retry.backoff.ms": 20, "retry.backoff.max.ms": 200, "socket.timeout.ms": 10_000}
 
 

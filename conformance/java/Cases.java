@@ -465,7 +465,7 @@ public final class Cases {
         String id = get(admin.describeCluster().nodes()).iterator().next().idString();
         var entry = config(ConfigResource.Type.BROKER, id, "message.max.bytes");
         expect("default", entry.value(), "1048588");
-        expect("read only", config(ConfigResource.Type.BROKER, id, "broker.id").isReadOnly(), true);
+        expect("read only", config(ConfigResource.Type.BROKER, id, "node.id").isReadOnly(), true);
         alter(ConfigResource.Type.BROKER, id, "log.retention.ms", "86400000", AlterConfigOp.OpType.SET, false);
         eventually("set",
             () -> "86400000".equals(config(ConfigResource.Type.BROKER, id, "log.retention.ms").value()));

@@ -139,7 +139,8 @@ def configs_of_topics():
 
 @case
 def configs_of_brokers():
-    text = configs("--describe", "--all", "--entity-type", "brokers", "--entity-name", "1")
+    (broker,) = re.findall(r"Leader: (\d+)", topics("--describe", "--topic", topic()))
+    text = configs("--describe", "--all", "--entity-type", "brokers", "--entity-name", broker)
     expect("message.max.bytes", "message.max.bytes=1048588" in text, True)
 
 

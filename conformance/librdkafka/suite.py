@@ -68,6 +68,9 @@ PARTS_NOT_RUN = {
     "do_test_UserScramCredentials": SECURITY,
     "do_test_DescribeConsumerGroupsAuthorizedOperations": SECURITY,
     "do_test_DescribeConsumerGroups_with_authorized_ops": SECURITY,
+    "do_test_AlterConfigs": "sets a Kerberos setting of the broker: " + SECURITY,
+    "do_test_IncrementalAlterConfigs": "sets a Kerberos setting of the broker and KIP-848 settings of "
+                                       "a group: security and that protocol are later parts",
     "do_test_DescribeConfigs_groups": "group settings belong to the KIP-848 protocol, a later part",
     "do_test_ElectLeaders": BROKERS,
 }

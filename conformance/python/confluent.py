@@ -550,7 +550,7 @@ def describe_broker_configs():
     found = configs_of(ResourceType.BROKER, str(broker))
     expect("log.retention.hours", found["log.retention.hours"].value, "168")
     expect("message.max.bytes", found["message.max.bytes"].value, "1048588")
-    expect("read only", found["broker.id"].is_read_only, True)
+    expect("read only", found["node.id"].is_read_only, True)
     expect("auto create", found["auto.create.topics.enable"].value, "true")
 
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use sprawl_conformance::crash::{self, DrillOptions};
-use sprawl_conformance::row::{self, Counts, Row};
+use sprawl_conformance::row::{self, Counts, Coverage, Row};
 use sprawl_conformance::run::{Extent, Peer, RunOptions};
 use sprawl_conformance::{clients, page, run, sprawl};
 
@@ -133,8 +133,13 @@ fn run_clients(args: RunArgs) -> Result<ExitCode> {
     };
     let rows = run::run(&options, &|line| println!("{line}"))?;
     let counts = Counts::of(&rows);
+    let coverage = if options.cases.is_empty() {
+        Coverage::WholeClients
+    } else {
+        Coverage::SomeCases
+    };
     match options.peer {
-        Peer::Kafka => row::save(&row::merge(proved()?, &rows), &run::proved_file())?,
+        Peer::Kafka => row::save(&row::merge(proved()?, &rows, coverage), &run::proved_file())?,
         Peer::Sprawl(_) if options.is_whole() => page::write(&rows, &proved()?)?,
         Peer::Sprawl(_) => {}
     }

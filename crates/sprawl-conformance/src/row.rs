@@ -131,16 +131,25 @@ pub fn parse_output(client: &str, output: &str, how_it_ended: &str) -> Vec<Row> 
     rows
 }
 
-/// Puts `newer` rows in the place of older ones of the same case; new cases come last.
+/// Whether `newer` rows are all that there is of their clients now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Coverage {
+    /// Every case of each client was run; older rows of these clients are stale.
+    WholeClients,
+    /// Only some cases were run.
+    SomeCases,
+}
+
+/// Puts `newer` rows in the place of older ones.
 #[must_use]
-pub fn merge(mut rows: Vec<Row>, newer: &[Row]) -> Vec<Row> {
-    for row in newer {
-        let same = |old: &&mut Row| old.client == row.client && old.case == row.case;
-        match rows.iter_mut().find(same) {
-            Some(old) => old.clone_from(row),
-            None => rows.push(row.clone()),
-        }
-    }
+pub fn merge(mut rows: Vec<Row>, newer: &[Row], coverage: Coverage) -> Vec<Row> {
+    rows.retain(|old| {
+        !newer.iter().any(|row| {
+            let same_case = coverage == Coverage::WholeClients || old.case == row.case;
+            old.client == row.client && same_case
+        })
+    });
+    rows.extend_from_slice(newer);
     rows
 }
 
@@ -205,7 +214,14 @@ mod tests {
         let old = parse_output("client", PLAN, "ended");
         let newer = r#"{"case":"a","result":"passed","reason":""}"#;
         let newer = parse_output("client", &format!("{PLAN}\n{newer}"), "ended");
-        let merged = merge(old, &newer);
+        let part = parse_output("client", r#"{"plan":["a"],"version":""}"#, "ended");
+        let whole = merge(old.clone(), &part, Coverage::WholeClients);
+        assert_eq!(
+            whole.len(),
+            1,
+            "the case that is no longer there is dropped"
+        );
+        let merged = merge(old, &newer[..1], Coverage::SomeCases);
         assert_eq!(
             Counts::of(&merged).to_string(),
             "1 passed, 1 failed, 0 skipped"
