@@ -84,7 +84,8 @@ pub enum Input {
 /// ([`Input::Unload`]), since what stands in the log is then unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AppendOutcome {
-    /// The records, and those of every earlier append, are durable. The offset is the first record's.
+    /// The records, and those of every earlier append, are durable. The offset is the first
+    /// record's.
     Durable(Offset),
     /// Nothing was written, and nothing will be: the batch is larger than the log takes
     /// (`UnknownServerError`), or the disk is full (`CoordinatorNotAvailable`).

@@ -5,8 +5,8 @@
 //! - `supported_protocols` counts, for each protocol name, the members that offer it.
 //! - A leader, where there is one, is a member, or was one when the group's record was written.
 //!
-//! Where Kafka picks "any" member or protocol from a hash map, this picks the first by name, so that
-//! equal inputs give equal outputs.
+//! Where Kafka picks "any" member or protocol from a hash map, this picks the first by name, so
+//! that equal inputs give equal outputs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -367,8 +367,8 @@ impl Group {
             .map(|(name, _)| name.to_owned())
     }
 
-    /// Hands leadership to a member that has joined when the leader has not; says whether the leader
-    /// now is one that has joined.
+    /// Hands leadership to a member that has joined when the leader has not; says whether the
+    /// leader now is one that has joined.
     pub(super) fn elect_joined_leader(&mut self) -> bool {
         let Some(leader) = &self.leader else {
             return false;

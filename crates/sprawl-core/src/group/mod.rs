@@ -1,12 +1,12 @@
 //! What does a classic consumer group do with each request, timer and finished write?
 //!
 //! One [`GroupShard`] holds every group of one `__consumer_offsets` partition. It is a pure state
-//! machine: [`GroupShard::step`] takes the time and one [`Input`] and returns [`Effect`]s, which the
-//! broker's coordinator carries out.
+//! machine: [`GroupShard::step`] takes the time and one [`Input`] and returns [`Effect`]s, which
+//! the broker's coordinator carries out.
 //!
 //! Invariants:
-//! - A reply that confirms a write is emitted only after [`Input::Appended`] has said that the write
-//!   is durable; committed offsets become readable at that moment and not before.
+//! - A reply that confirms a write is emitted only after [`Input::Appended`] has said that the
+//!   write is durable; committed offsets become readable at that moment and not before.
 //! - Replaying the records of all durable appends in log order gives the same offsets, generations,
 //!   members and assignments ([`GroupShard::replay`]).
 //! - Every parked join or sync is answered exactly once: by its rebalance, by a removal, or by

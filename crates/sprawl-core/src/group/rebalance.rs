@@ -1,7 +1,8 @@
 //! How does a group get from one generation to the next?
 //!
 //! ```text
-//! Empty --join--> PreparingRebalance (initial delay) --all joined or time up--> CompletingRebalance
+//! Empty --join--> PreparingRebalance (initial delay)
+//! PreparingRebalance --all joined or time up--> CompletingRebalance
 //! Stable, CompletingRebalance --member change--> PreparingRebalance (rebalance timeout)
 //! CompletingRebalance --leader's sync is durable--> Stable
 //! PreparingRebalance --nobody left--> Empty
@@ -65,7 +66,8 @@ impl Group {
         }
     }
 
-    /// Starts a rebalance if none is running; otherwise ends its join phase if everybody has joined.
+    /// Starts a rebalance if none is running; otherwise ends its join phase if everybody has
+    /// joined.
     pub(super) fn rebalance_or_complete_join(&mut self, cx: &mut Context<'_>) {
         if self.state().may_rebalance() {
             self.prepare_rebalance(cx);

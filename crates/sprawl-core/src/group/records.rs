@@ -2,8 +2,8 @@
 //!
 //! Keys begin with a version that names the record's kind: 0 and 1 an offset commit, 2 a group. A
 //! record without a value is a tombstone. Written: OffsetCommitKey 1, OffsetCommitValue 3 (1 with a
-//! retention of its own), GroupMetadataKey 2, GroupMetadataValue 3. Read: values 0 to 4, the flexible
-//! version 4 included, so that a log written by Apache Kafka loads as well.
+//! retention of its own), GroupMetadataKey 2, GroupMetadataValue 3. Read: values 0 to 4, the
+//! flexible version 4 included, so that a log written by Apache Kafka loads as well.
 //!
 //! Source: Kafka's OffsetCommitKey/Value and GroupMetadataKey/Value message definitions, KIP-915.
 

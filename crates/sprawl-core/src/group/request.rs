@@ -227,8 +227,8 @@ pub struct JoinedMember {
 pub struct JoinRefusal {
     /// The reason.
     pub error: GroupError,
-    /// The member id of the response: a new one with `MemberIdRequired`, empty where the client must
-    /// start over.
+    /// The member id of the response: a new one with `MemberIdRequired`, empty where the client
+    /// must start over.
     pub member_id: String,
 }
 

@@ -13,7 +13,8 @@ pub struct GroupSettings {
     pub initial_rebalance_delay_ms: u64,
     /// `group.max.size`: members of one group.
     pub size_max: usize,
-    /// How long a join of a member that has no id yet may stay parked. Not a setting in Kafka either.
+    /// How long a join of a member that has no id yet may stay parked. Not a setting in Kafka
+    /// either.
     pub new_member_join_timeout_ms: u64,
     /// `offset.metadata.max.bytes`, counted in UTF-16 units as Kafka does.
     pub offset_metadata_size_max: usize,

@@ -57,8 +57,8 @@ pub(super) fn rejoin_static_member(
                 AfterAppend::StaticReturn(Box::new(static_return)),
             );
         }
-        // With another protocol, or when the leader may be assigning to the old id right now, only a
-        // rebalance keeps ids and assignments together.
+        // With another protocol, or when the leader may be assigning to the old id right now, only
+        // a rebalance keeps ids and assignments together.
         GroupState::Stable | GroupState::CompletingRebalance => group.prepare_rebalance(cx),
         GroupState::PreparingRebalance => group.complete_join_if_all_joined(cx),
         GroupState::Empty | GroupState::Dead => unreachable!("such a group has no members"),

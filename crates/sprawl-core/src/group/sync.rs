@@ -67,13 +67,17 @@ fn validate(group: &Group, request: &SyncRequest) -> Result<(), GroupError> {
     if request.generation != group.generation {
         return Err(GroupError::IllegalGeneration);
     }
-    let differs = |said: &Option<String>, held: &Option<String>| matches!((said, held), (Some(said), Some(held)) if said != held);
     if differs(&request.protocol_type, &group.protocol_type)
         || differs(&request.protocol_name, &group.protocol_name)
     {
         return Err(GroupError::InconsistentGroupProtocol);
     }
     Ok(())
+}
+
+/// Whether both sides name a protocol, and not the same one.
+fn differs(said: &Option<String>, held: &Option<String>) -> bool {
+    matches!((said, held), (Some(said), Some(held)) if said != held)
 }
 
 fn park_sync(group: &mut Group, cx: &mut Context<'_>, token: Token, member_id: &str) {

@@ -122,8 +122,8 @@ impl<'a> Reader<'a> {
         Ok(Bytes::copy_from_slice(bytes))
     }
 
-    /// The count of an array. Each element takes at least one byte, so that a count larger than what
-    /// is left is a lie; callers push element by element and reserve nothing.
+    /// The count of an array. Each element takes at least one byte, so that a count larger than
+    /// what is left is a lie; callers push element by element and reserve nothing.
     pub(super) fn count(&mut self) -> Result<usize, RecordError> {
         let count = self.length(Self::int32)?.ok_or(RecordError::Null)?;
         if count > self.bytes.len() {

@@ -1,4 +1,5 @@
-//! Scenarios: each test is a script of requests, time and log events, with everything that happened.
+//! Scenarios: each test is a script of requests, time and log events, with everything that
+//! happened.
 
 mod delays;
 mod join;

@@ -208,7 +208,7 @@ fn static_members_survive() {
             heartbeat 3 g m1 1 static=a
               3 <- heartbeat ok
             join 4 g - static=a
-              4 <- joined generation=1 protocol=range leader=m4 member=m4 skip-assignment m4(a):t
+              4 <- joined generation=1 protocol=range leader=m4 member=m4 skip m4(a):t
             heartbeat 5 g m1 1 static=a
               5 <- heartbeat FencedInstanceId
         "#]],

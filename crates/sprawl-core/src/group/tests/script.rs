@@ -1,7 +1,8 @@
 //! The little language of the scenarios.
 //!
-//! A line is a command; what it caused follows it in the trace, indented. `join 1 g -` joins as a new
-//! member with token 1; the member id it may be given is `m1`. See `Script::command` for the rest.
+//! A line is a command; what it caused follows it in the trace, indented. `join 1 g -` joins as a
+//! new member with token 1; the member id it may be given is `m1`. See `Script::command` for the
+//! rest.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write;
@@ -455,11 +456,7 @@ fn show(response: &Response) -> String {
                 let instance = instance.map(|id| format!("({id})")).unwrap_or_default();
                 format!(" {}{instance}:{topics}", member.member_id)
             });
-            let skip = if joined.skip_assignment {
-                " skip-assignment"
-            } else {
-                ""
-            };
+            let skip = if joined.skip_assignment { " skip" } else { "" };
             format!(
                 "joined generation={} protocol={} leader={} member={}{skip}{}",
                 joined.generation,

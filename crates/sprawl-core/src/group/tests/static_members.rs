@@ -63,7 +63,7 @@ fn returning_leader_is_told_to_skip_the_assignment() {
               4 <- synced consumer/range "A"
               3 <- synced consumer/range "B"
             join 5 g - static=a
-              5 <- joined generation=1 protocol=range leader=m5 member=m5 skip-assignment m2(b):t m5(a):t
+              5 <- joined generation=1 protocol=range leader=m5 member=m5 skip m2(b):t m5(a):t
             sync 6 g m5 1 static=a
               6 <- synced consumer/range "A"
             state g
