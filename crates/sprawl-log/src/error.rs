@@ -103,6 +103,23 @@ pub enum LogError {
     State(#[from] StateError),
 }
 
+impl LogError {
+    /// Tells a full disk, which passes, from failures after which nothing is known of what is on disk.
+    pub(crate) fn is_out_of_space(&self) -> bool {
+        match self {
+            // A sync that found no space has lost writes like any other failed sync.
+            Self::Disk(error) => error.is_out_of_space() && error.action != "sync",
+            Self::State(error) => matches!(error, StateError::NoSpace(_)),
+            _ => false,
+        }
+    }
+
+    /// Returns whether the store must not write any more.
+    pub(crate) fn is_fatal(&self) -> bool {
+        matches!(self, Self::Disk(_) | Self::State(_)) && !self.is_out_of_space()
+    }
+}
+
 /// Why a batch was not appended. Nothing was written.
 #[derive(Clone, Debug, Error)]
 pub enum AppendError {

@@ -28,8 +28,8 @@ use crate::journal::Queued;
 use crate::segment::Segment;
 use crate::segment::write::SegmentWriter;
 use crate::settings::{FlushMode, PartitionConfig};
+use crate::state::ColumnFamily;
 use crate::state::record::{DamageRange, EpochStart, PartitionMeta};
-use crate::state::{ColumnFamily, WriteBatch};
 use crate::store::Shared;
 use hot::{HotBatch, HotQueue};
 pub use lookup::{Headers, TimestampOffset};
@@ -328,10 +328,8 @@ impl PartitionLog {
             return Ok(log_start);
         }
         self.raise_log_start(before);
-        let mut changes = WriteBatch::default();
-        self.save_log_start(&mut changes)?;
-        self.shared.state.write(changes)?;
-        self.shared.state.flush()?;
+        let saved = self.save_log_start();
+        self.shared.judge(saved)?;
         Ok(self.log_start())
     }
 
@@ -483,11 +481,10 @@ impl Inner {
     }
 
     fn meta(&self, log_start: Offset, flushed_end: Offset) -> PartitionMeta {
-        let epochs = self.epochs.iter().filter(|known| known.start < flushed_end);
         PartitionMeta {
             log_start,
             flushed_end,
-            epochs: epochs.copied().collect(),
+            epochs: self.epochs.clone(),
             damage: self.damage.clone(),
         }
     }

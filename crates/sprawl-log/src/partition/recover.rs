@@ -130,6 +130,10 @@ impl PartitionLog {
             is_cut = scan.segment(base_offset, saved, is_cut)?;
         }
         scan.finish(known.meta.as_ref());
+        if trust != Trust::All {
+            disk.sync_dir(&self.dir)
+                .map_err(DiskError::at("sync", &self.dir))?;
+        }
         Ok(())
     }
 
@@ -176,6 +180,11 @@ impl PartitionLog {
         self.log_end.store(to.0, Ordering::Release);
         self.is_changed.store(true, Ordering::Release);
         Some(range)
+    }
+
+    /// Lets what was replayed so far be written to segments.
+    pub(crate) fn publish_replayed(&self) {
+        self.durable_end.store(self.log_end().0, Ordering::Release);
     }
 
     /// Opens the partition for appends: everything recovered counts as durable.
@@ -267,6 +276,10 @@ impl SegmentScan<'_> {
             self.changed
                 .insert(segment.base_offset, Arc::clone(segment));
         }
+        // A killed process leaves bytes that only the page cache holds. They count as recovered from now
+        // on, and the next checkpoint frees their journal frames: a power cut must not take them.
+        file.sync_data()
+            .map_err(DiskError::at("sync", &segment.path))?;
         segment.close_reader();
         if size > walk.position() {
             if walk.has_remainder().map_err(at())? {
@@ -368,6 +381,8 @@ impl SegmentScan<'_> {
             Some(meta) => meta.log_start.max(first.unwrap_or(meta.log_start)),
             None => first.unwrap_or(Offset(0)),
         };
+        // Epochs of batches that a crash took, or that the journal brings back.
+        self.epochs.retain(|known| known.start < end);
         let partition = self.partition;
         partition.log_start.store(log_start.0, Ordering::Release);
         partition.log_end.store(end.0, Ordering::Release);

@@ -41,10 +41,7 @@ impl PartitionLog {
                 .map_err(DiskError::at("sync", &self.dir))?;
         }
         self.raise_log_start(new_start);
-        let mut changes = WriteBatch::default();
-        self.save_log_start(&mut changes)?;
-        self.shared.state.write(changes)?;
-        self.shared.state.flush()?;
+        self.save_log_start()?;
         for segment in &doomed {
             self.drop_segment(segment)?;
         }

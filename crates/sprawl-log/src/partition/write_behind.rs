@@ -14,12 +14,12 @@ use sprawl_model::mutant::{Mutant, active};
 
 use super::{HotBatch, Inner, PartitionLog, Writer};
 use crate::aligned::AlignedBuffer;
-use crate::error::DiskError;
+use crate::error::{DiskError, LogError};
 use crate::segment::write::SegmentWriter;
 use crate::segment::{Segment, SegmentMeta};
 use crate::settings::PartitionConfig;
-use crate::state::record::{index_key, segment_key, snapshot};
-use crate::state::{ColumnFamily, StateError, WriteBatch};
+use crate::state::record::{PartitionMeta, index_key, segment_key, snapshot};
+use crate::state::{ColumnFamily, WriteBatch};
 
 /// Whether a run is to be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -268,16 +268,20 @@ impl PartitionLog {
         self.release_caches();
     }
 
-    /// Saves a raised log start.
-    pub(super) fn save_log_start(&self, changes: &mut WriteBatch) -> Result<(), StateError> {
+    /// Makes a raised log start durable.
+    pub(super) fn save_log_start(&self) -> Result<(), LogError> {
+        // A checkpoint must not save an older log start in between.
+        let _order = self.shared.order_meta_writes();
         // The flushed end must stay what the last checkpoint saved.
         let key = self.key.to_bytes();
         let saved = self.shared.state.get(ColumnFamily::Partition, &key)?;
-        let saved =
-            saved.and_then(|value| crate::state::record::PartitionMeta::decode(&value).ok());
+        let saved = saved.and_then(|value| PartitionMeta::decode(&value).ok());
         let flushed_end = saved.map_or(Offset(0), |meta| meta.flushed_end);
         let meta = self.inner().meta(self.log_start(), flushed_end);
+        let mut changes = WriteBatch::default();
         changes.put(ColumnFamily::Partition, &key, meta.encode());
+        self.shared.state.write(changes)?;
+        self.shared.state.flush()?;
         Ok(())
     }
 

@@ -114,6 +114,7 @@ impl Shared {
     /// Saves what changed and, last, the checkpoint itself; durable together.
     fn save(&self, partitions: &[Arc<PartitionLog>], start: Start) -> Result<(), LogError> {
         for some in partitions.chunks(PARTITIONS_PER_BATCH) {
+            let _order = self.order_meta_writes();
             let mut changes = WriteBatch::default();
             for partition in some.iter().filter(|partition| !partition.is_deleted()) {
                 partition.save(&mut changes);

@@ -102,6 +102,8 @@ pub(crate) struct Shared {
     write_behind: Mutex<WriteBehind>,
     write_behind_wake: OnceLock<Arc<dyn Wake>>,
     wants_checkpoint: AtomicBool,
+    /// Held from reading a partition's log start until it is in the state store.
+    meta_writes: Mutex<()>,
     hook: OnceLock<CheckpointHook>,
     space: SpaceWatch,
     offline: OnceLock<Arc<str>>,
@@ -171,6 +173,11 @@ impl LogStore {
     /// which also keeps journal frames from bringing it back.
     pub fn delete_partition(&self, key: PartitionKey) -> Result<(), LogError> {
         self.shared.check_online()?;
+        let result = self.bury_partition(key);
+        self.shared.judge(result)
+    }
+
+    fn bury_partition(&self, key: PartitionKey) -> Result<(), LogError> {
         let mut worker = self.shared.write_behind();
         let partition = {
             let mut partitions = self
@@ -220,15 +227,18 @@ impl LogStore {
     pub fn checkpoint(&self) -> Result<(), LogError> {
         self.shared.check_online()?;
         let mut worker = self.shared.write_behind();
-        self.shared
-            .checkpoint(&mut worker, checkpoint::Kind::Running)
+        let result = self
+            .shared
+            .checkpoint(&mut worker, checkpoint::Kind::Running);
+        self.shared.judge(result)
     }
 
     /// Applies retention to all partitions now. Blocks.
     pub fn apply_retention(&self) -> Result<(), LogError> {
         self.shared.check_online()?;
         let mut worker = self.shared.write_behind();
-        self.shared.retain(&mut worker)
+        let result = self.shared.retain(&mut worker);
+        self.shared.judge(result)
     }
 
     /// Drains, checkpoints and marks a clean stop: the next start replays nothing. Blocks.
@@ -240,6 +250,7 @@ impl LogStore {
             partition.barrier();
         }
         let result = self.shared.drain_and_checkpoint();
+        let result = self.shared.judge(result);
         self.release();
         result
     }
@@ -348,6 +359,15 @@ impl Shared {
         self.is_closing.load(Ordering::Acquire)
     }
 
+    /// Takes the store offline where an operation failed in a way that says nothing certain of the disk.
+    pub(crate) fn judge<T>(&self, result: Result<T, LogError>) -> Result<T, LogError> {
+        result.inspect_err(|error| {
+            if error.is_fatal() {
+                self.take_offline(&error.to_string());
+            }
+        })
+    }
+
     /// Ends all writing after a failure that says nothing certain about what is on disk.
     pub(crate) fn take_offline(&self, reason: &str) {
         if self.offline.set(reason.into()).is_ok() {
@@ -363,6 +383,12 @@ impl Shared {
         for partition in self.map().values() {
             partition.wake_all();
         }
+    }
+
+    pub(crate) fn order_meta_writes(&self) -> std::sync::MutexGuard<'_, ()> {
+        self.meta_writes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Puts a partition on the write-behind worker's list.

@@ -170,6 +170,7 @@ fn new_shared(
         write_behind: Mutex::new(WriteBehind::new(now, settings.retention_interval)),
         write_behind_wake: OnceLock::new(),
         wants_checkpoint: AtomicBool::new(false),
+        meta_writes: Mutex::default(),
         hook: OnceLock::new(),
         space: SpaceWatch::new(settings.disk_throttle_percent, settings.disk_full_percent),
         offline: OnceLock::new(),
@@ -341,6 +342,12 @@ impl Recovery {
                 self.replay(shared, frame)
             },
         )?;
+        // Frames that a killed process left in the page cache count as durable from now on.
+        for file in outcome.files.iter().filter(|file| !file.is_free()) {
+            file.file
+                .sync_data()
+                .map_err(DiskError::at("sync", &file.path))?;
+        }
         observer.progress(RecoveryStage::Journal, frame_count, frame_count);
         for lost in outcome.lost.iter().filter_map(|lost| lost.batch) {
             if self.graves.contains_key(&lost.key) {
@@ -371,6 +378,13 @@ impl Recovery {
                 self.report.after_memory_count = self.report.after_memory_count.saturating_add(1);
             }
             Replayed::Known => {}
+        }
+        if shared.memory.is_urgent() {
+            let mut worker = shared.write_behind();
+            for partition in shared.map().values() {
+                partition.publish_replayed();
+                worker.relieve(shared, partition)?;
+            }
         }
         Ok(())
     }

@@ -16,7 +16,6 @@ use crate::error::{DiskError, LogError};
 use crate::journal::Progress;
 use crate::metrics as names;
 use crate::partition::{PartitionLog, Run, RunWanted};
-use crate::state::StateError;
 
 /// How long a full disk is left alone before the next try.
 const FULL_DISK_PAUSE: Duration = Duration::from_millis(250);
@@ -75,7 +74,7 @@ impl Worker for WriteBehindWorker {
         let mut worker = shared.write_behind();
         match worker.look_around(shared) {
             Ok(pause) => Step::Pause(pause),
-            Err(error) if is_out_of_space(&error) => {
+            Err(error) if error.is_out_of_space() => {
                 tracing::warn!(%error, "disk is full: what is dirty stays in memory and journal");
                 shared.release_ballast();
                 Step::Pause(FULL_DISK_PAUSE)
@@ -86,17 +85,6 @@ impl Worker for WriteBehindWorker {
                 Step::Stop
             }
         }
-    }
-}
-
-fn is_out_of_space(error: &LogError) -> bool {
-    match error {
-        LogError::Disk(error) => error.is_out_of_space() && error.action != "sync",
-        LogError::State(error) => matches!(error, StateError::NoSpace(_)),
-        LogError::Offline { .. }
-        | LogError::Closed
-        | LogError::UnknownPartition { .. }
-        | LogError::OutOfRange { .. } => false,
     }
 }
 
@@ -195,6 +183,20 @@ impl WriteBehind {
             }
             None => Ok(false),
         }
+    }
+
+    /// Writes everything of a partition to segments and drops it from memory, during recovery.
+    pub(super) fn relieve(
+        &mut self,
+        shared: &Shared,
+        partition: &Arc<PartitionLog>,
+    ) -> Result<(), DiskError> {
+        while self.write_now(shared, partition)? {}
+        while let Some((partition, end, bytes)) = self.clean.pop_front() {
+            partition.evict(end);
+            self.clean_bytes = self.clean_bytes.saturating_sub(bytes);
+        }
+        Ok(())
     }
 
     fn note(&mut self, partition: &Arc<PartitionLog>, run: Run) {

@@ -158,3 +158,47 @@ async fn batch_larger_than_a_journal_file_gets_a_file_of_its_own() {
     let log = store.partition(key(0)).unwrap();
     assert!(read_all(&log, Offset(0), 1 << 20).unwrap() == before);
 }
+
+#[tokio::test(start_paused = true)]
+async fn failed_sync_of_a_segment_ends_the_checkpoint_and_the_store() {
+    let mut world = World::new(7);
+    let (store, _) = world.open();
+    let log = store
+        .open_partition(key(0), config(0, FlushMode::Async))
+        .unwrap();
+    fill(&log, 5, 500).await;
+    world.handles.disk.fail_nth(OpKind::Sync, 1);
+    assert!(store.checkpoint().is_err());
+    assert!(store.status().offline.is_some());
+    assert!(matches!(
+        append(&log, &batch(5, 1, 10)),
+        Err(AppendError::Offline { .. })
+    ));
+    world.crash(CrashKind::Kill);
+    let (store, report) = world.open();
+    assert_eq!(report.damaged, []);
+    assert_eq!(store.partition(key(0)).unwrap().log_end(), Offset(5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn replay_of_more_than_the_memory_limit_stays_below_it() {
+    let mut world = World::new(8);
+    world.settings.checkpoint_bytes = 1 << 40;
+    world.settings.checkpoint_idle = Duration::from_secs(3600);
+    world.settings.journal_bytes_max = 8 << 20;
+    let (store, _) = world.open();
+    let log = store
+        .open_partition(key(0), config(0, FlushMode::Fsync))
+        .unwrap();
+    fill(&log, 300, 3000).await;
+    world.crash(CrashKind::PowerCut);
+    world.settings.hot_bytes_max = 256 << 10;
+    let (store, report) = world.open();
+    assert!(report.frame_count == 300);
+    assert!(store.status().dirty_bytes <= 200 << 10);
+    let log = store.partition(key(0)).unwrap();
+    assert_eq!(
+        batches(&read_all(&log, Offset(0), 9000).unwrap()).len(),
+        300
+    );
+}

@@ -73,25 +73,24 @@ async fn many_partitions_are_written_at_once() {
     let dir = tempfile::tempdir().unwrap();
     let io = Io::real();
     let (store, _) = open(&io, dir.path(), settings()).unwrap();
-    let tasks: Vec<_> = (0..20)
-        .map(|partition| {
-            let store = store.clone();
-            tokio::task::spawn(async move {
-                let mode = if partition % 2 == 0 {
-                    FlushMode::Fsync
-                } else {
-                    FlushMode::Async
-                };
-                let log = store
-                    .open_partition(key(partition), config(partition, mode))
-                    .unwrap();
-                fill(&log, 60, 1500).await;
-                assert_eq!(batches(&read_all(&log, Offset(0), 7000).unwrap()).len(), 60);
-            })
-        })
-        .collect();
-    for task in tasks {
-        task.await.unwrap();
+    let mut tasks = tokio::task::JoinSet::new();
+    for partition in 0..20 {
+        let store = store.clone();
+        tasks.spawn(async move {
+            let mode = if partition % 2 == 0 {
+                FlushMode::Fsync
+            } else {
+                FlushMode::Async
+            };
+            let log = store
+                .open_partition(key(partition), config(partition, mode))
+                .unwrap();
+            fill(&log, 60, 1500).await;
+            assert_eq!(batches(&read_all(&log, Offset(0), 7000).unwrap()).len(), 60);
+        });
+    }
+    while let Some(task) = tasks.join_next().await {
+        task.unwrap();
     }
     store.close().unwrap();
     drop(store);
