@@ -87,8 +87,18 @@ const STEPS: &[Step] = &[
         name: "doc",
         about: "documentation builds without warnings",
         action: Action::CargoWithEnv(
-            &["doc", "--locked", "--workspace", "--no-deps"],
-            ("RUSTDOCFLAGS", "-D warnings"),
+            &[
+                "doc",
+                "--locked",
+                "--workspace",
+                "--no-deps",
+                "--document-private-items",
+            ],
+            // Private items are documented, so links to them lead somewhere.
+            (
+                "RUSTDOCFLAGS",
+                "-D warnings -A rustdoc::private_intra_doc_links",
+            ),
         ),
     },
 ];
