@@ -1,7 +1,7 @@
 //! Administration: topics, settings, groups, offsets.
 //!
-//! One module a subject; every call is carried out once per broker that has a say in it, and answers
-//! with one result an item, so that a caller can report each.
+//! One module a subject; every call is carried out once per broker that has a say in it, and
+//! answers with one result an item, so that a caller can report each.
 
 mod configs;
 mod groups;

@@ -220,8 +220,8 @@ impl Client {
 
     /// Returns a topic's partitions; waits while the topic is being created by this very question.
     ///
-    /// Errors: `Broker` with `UNKNOWN_TOPIC_OR_PARTITION` where the topic is not there and the broker
-    /// does not create topics by itself.
+    /// Errors: `Broker` with `UNKNOWN_TOPIC_OR_PARTITION` where the topic is not there and the
+    /// broker does not create topics by itself.
     pub async fn topic(&self, topic: &str) -> Result<TopicView, ClientError> {
         let known = self.state().cluster.topics.get(topic).cloned();
         match known.filter(|view| view.error_code == 0 && !view.partitions.is_empty()) {

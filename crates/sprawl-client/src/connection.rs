@@ -146,8 +146,8 @@ impl Connection {
         let request = ApiVersionsRequest::default()
             .with_client_software_name(StrBytes::from_static_str("sprawl"))
             .with_client_software_version(StrBytes::from_static_str(env!("CARGO_PKG_VERSION")));
-        // A broker that does not know version 3 answers in version 0 that it does not; then it is asked
-        // in that version.
+        // A broker that does not know version 3 answers in version 0 that it does not; then it is
+        // asked in that version.
         let mut response = self.exchange(request, 3, self.request_wait_max).await?;
         if response.error_code != 0 {
             let request = ApiVersionsRequest::default();

@@ -1,8 +1,8 @@
 //! Reading partitions from given offsets.
 //!
-//! One `Fetch` a leader at a time, without sessions; batches are checked (CRC) and decompressed with a
-//! cap before a record leaves this module. Positions move only over records that were returned, so a
-//! batch that starts before the position is cut to the records from it on.
+//! One `Fetch` a leader at a time, without sessions; batches are checked (CRC) and decompressed
+//! with a cap before a record leaves this module. Positions move only over records that were
+//! returned, so a batch that starts before the position is cut to the records from it on.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -206,11 +206,12 @@ impl Consumer {
         })
     }
 
-    /// Returns at most `records_max` records: those left from the last fetch, or else those of one fetch
-    /// from every leader, which waits at most `wait_max` for a first record. An empty answer is not
-    /// the end.
+    /// Returns at most `records_max` records: those left from the last fetch, or else those of one
+    /// fetch from every leader, which waits at most `wait_max` for a first record. An empty answer
+    /// is not the end.
     ///
-    /// Errors that may pass (a broker that restarts) are waited out for `retry_wait_max` of the client.
+    /// Errors that may pass (a broker that restarts) are waited out for `retry_wait_max` of the
+    /// client.
     ///
     /// Cancel: safe; records move out of the consumer only when they are returned.
     pub async fn poll(

@@ -1,11 +1,11 @@
 //! Reading topics together with others: a member of a consumer group (classic protocol, `range`).
 //!
-//! One task sends heartbeats; everything else happens inside [`GroupConsumer::poll`]. Before a member
-//! gives up partitions it commits what it returned so far, so a record may come twice after a crash and
-//! never goes missing (at least once).
+//! One task sends heartbeats; everything else happens inside [`GroupConsumer::poll`]. Before a
+//! member gives up partitions it commits what it returned so far, so a record may come twice after
+//! a crash and never goes missing (at least once).
 //!
-//! Source: Kafka's classic group protocol (JoinGroup, SyncGroup, Heartbeat, LeaveGroup; KIP-394 member
-//! ids). Left out: cooperative rebalancing, KIP-848.
+//! Source: Kafka's classic group protocol (JoinGroup, SyncGroup, Heartbeat, LeaveGroup; KIP-394
+//! member ids). Left out: cooperative rebalancing, KIP-848.
 
 mod membership;
 mod range;

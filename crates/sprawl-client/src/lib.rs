@@ -4,8 +4,9 @@
 //! [`GroupConsumer`] are built on it. Nothing is retried without an end: every call has a deadline
 //! from [`ClientOptions`], every queue a named limit.
 //!
-//! Invariants: records of one partition stay in the order in which they were sent, because one batch a
-//! partition is on its way at a time; a record is reported as written only after the broker said so.
+//! Invariants: records of one partition stay in the order in which they were sent, because one
+//! batch a partition is on its way at a time; a record is reported as written only after the broker
+//! said so.
 //!
 //! Left out: transactions, the group protocol of KIP-848, fetch sessions (KIP-227).
 

@@ -1,8 +1,8 @@
-//! Which partition does a key belong to? The same one as in the Java client, so that records with one
-//! key meet in one partition whoever sent them.
+//! Which partition does a key belong to? The same one as in the Java client, so that records with
+//! one key meet in one partition whoever sent them.
 //!
-//! Source: murmur2 by Austin Appleby with the seed of Kafka's default partitioner, positive part, modulo
-//! the partition count.
+//! Source: murmur2 by Austin Appleby with the seed of Kafka's default partitioner, positive part,
+//! modulo the partition count.
 
 /// The seed the Java client uses.
 const SEED: u32 = 0x9747_b28c;

@@ -1,10 +1,10 @@
 //! Writing records: batched per partition, in order, once.
 //!
-//! A caller's record goes to the sender task, which collects records by partition and has one batch a
-//! partition on its way. A batch that may or may not have been written is sent again with the same
-//! producer id and sequence, which the broker recognises (KIP-98), so that with `idempotent` a record is
-//! written exactly once and in order. After a batch fails for good the producer takes a new id before it
-//! goes on, because the broker would miss the failed batch's sequence numbers.
+//! A caller's record goes to the sender task, which collects records by partition and has one batch
+//! a partition on its way. A batch that may or may not have been written is sent again with the
+//! same producer id and sequence, which the broker recognises (KIP-98), so that with `idempotent` a
+//! record is written exactly once and in order. After a batch fails for good the producer takes a
+//! new id before it goes on, because the broker would miss the failed batch's sequence numbers.
 //!
 //! Bounds: records waiting hold at most [`ProducerOptions::buffer_bytes_max`]; a record fails after
 //! [`ProducerOptions::delivery_wait_max`].
@@ -146,7 +146,7 @@ pub struct Producer {
     sticky: Mutex<BTreeMap<String, Sticky>>,
 }
 
-/// The partition that records without a key go to for now.
+/// The partition that records without a key go to until a batch is full.
 #[derive(Debug)]
 struct Sticky {
     partition: i32,
@@ -234,7 +234,8 @@ impl Producer {
         Ok(i32::try_from(chosen).unwrap_or(0))
     }
 
-    /// Keeps records without a key together for a batch, then moves on at random (KIP-480, KIP-794).
+    /// Keeps records without a key together for a batch, then moves on at random (KIP-480,
+    /// KIP-794).
     fn sticky_partition(&self, topic: &str, count: u32, size: usize) -> i32 {
         let mut sticky = self.sticky.lock().unwrap_or_else(PoisonError::into_inner);
         let current = sticky

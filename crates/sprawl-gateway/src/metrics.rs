@@ -1,7 +1,7 @@
 //! Which histogram gets which buckets, and how recorded samples become Prometheus text.
 //!
-//! Samples wait in memory until they are sorted into buckets, so [`Metrics::upkeep`] has to run every
-//! [`UPKEEP_PAUSE`] even when nobody scrapes; [`crate::Gateway::serve`] does that.
+//! Samples wait in memory until they are sorted into buckets, so [`Metrics::upkeep`] has to run
+//! every [`UPKEEP_PAUSE`] even when nobody scrapes; [`crate::Gateway::serve`] does that.
 
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ use crate::error::GatewayError;
 /// The time between two rounds of sorting samples into buckets.
 pub const UPKEEP_PAUSE: Duration = Duration::from_secs(5);
 
-/// Upper bounds for histograms whose name ends in `_seconds`: 50 us (an append to memory) to 30 s (the
-/// default request timeout), two to three per decade.
+/// Upper bounds for histograms whose name ends in `_seconds`: 50 us (an append to memory) to 30 s
+/// (the default request timeout), two to three per decade.
 const SECONDS_BUCKETS: [f64; 18] = [
     0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
     1.0, 2.5, 5.0, 10.0, 30.0,

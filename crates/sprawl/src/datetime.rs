@@ -1,7 +1,8 @@
 //! Dates and times as people type them, in ms since the Unix epoch, UTC.
 //!
 //! `2026-11-24`, `2026-11-24T17:30`, `2026-11-24T17:30:05.250`, each with an optional `Z` or
-//! `+HH:MM`; a plain number is ms already. Source: ISO 8601; days from civil dates after Howard Hinnant.
+//! `+HH:MM`; a plain number is ms already. Source: ISO 8601; days from civil dates after Howard
+//! Hinnant.
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -121,7 +122,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_next_day_is_a_day_later(year in 1900_i64..2200, month in 1_i64..13, day in 1_i64..28) {
+        fn the_next_day_is_a_day_later(year in 1900..2200, month in 1..13, day in 1..28) {
             let at = |day| parse(&std::format!("{year:04}-{month:02}-{day:02}"));
             prop_assert_eq!(at(day).unwrap() + DAY_MS, at(day + 1).unwrap());
         }

@@ -1,7 +1,8 @@
 //! One binary that does the work of a Kafka cluster and everything around it.
 //!
-//! This file builds components and wires them; nothing else reads arguments or the environment. Every
-//! failure is one line on standard error and exit code 1 (2 for wrong usage), never a backtrace.
+//! This file builds components and wires them; nothing else reads arguments or the environment.
+//! Every failure is one line on standard error and exit code 1 (2 for wrong usage), never a
+//! backtrace.
 
 mod cli;
 mod client;

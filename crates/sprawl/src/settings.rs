@@ -2,8 +2,8 @@
 //! beats the defaults.
 //!
 //! Settings have Kafka's names. `--set log.retention.ms=1000`, the variable
-//! `SPRAWL_SET_LOG_RETENTION_MS=1000`, and `log.retention.ms = 1000` in the file mean the same. The file
-//! may also have `data-dir`, `kafka-addr` and `http-addr`. Names nobody knows are refused.
+//! `SPRAWL_SET_LOG_RETENTION_MS=1000`, and `log.retention.ms = 1000` in the file mean the same. The
+//! file may also have `data-dir`, `kafka-addr` and `http-addr`. Names nobody knows are refused.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -89,8 +89,8 @@ fn flatten(prefix: &str, table: toml::Table, flat: &mut SettingsMap) -> anyhow::
 
 /// Picks the settings out of environment variables.
 ///
-/// Kafka's names have no capitals but may have a dot where the variable has `_`; a name that the table
-/// of settings knows under the same letters is that setting.
+/// Kafka's names have no capitals but may have a dot where the variable has `_`; a name that the
+/// table of settings knows under the same letters is that setting.
 pub(crate) fn from_environment(variables: impl Iterator<Item = (String, String)>) -> SettingsMap {
     let letters = |name: &str| name.to_lowercase().replace(['.', '-'], "_");
     let known: BTreeMap<String, String> = broker_definitions()

@@ -69,7 +69,8 @@ impl Member {
     /// Turns an error that only means "join again" into that; returns every other one.
     pub(super) fn note_commit_error(&self, error: ClientError) -> Result<(), ClientError> {
         match error.code().and_then(membership_after) {
-            // While a group rebalances this generation may still commit; joining again is due anyway.
+            // While a group rebalances this generation may still commit; joining again is due
+            // anyway.
             Some(membership) => {
                 tracing::info!(group = %self.options.group_id, %error, "commit came too late");
                 self.membership.send_replace(membership);

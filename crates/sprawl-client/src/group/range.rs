@@ -1,8 +1,8 @@
-//! Who gets which partitions under the `range` assignor: per topic, contiguous runs in member order,
-//! the first members one more where it does not divide.
+//! Who gets which partitions under the `range` assignor: per topic, contiguous runs in member
+//! order, the first members one more where it does not divide.
 //!
-//! Source: Kafka's `RangeAssignor` (without racks). Static members come first, by instance id, then the
-//! others by member id, so that restarts of static members change nothing.
+//! Source: Kafka's `RangeAssignor` (without racks). Static members come first, by instance id, then
+//! the others by member id, so that restarts of static members change nothing.
 
 use std::collections::BTreeMap;
 
@@ -97,12 +97,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_partition_has_exactly_one_owner(members in 1..9, partitions in 0..40) {
+        fn each_partition_has_one_owner(members in 1..9, partitions in 0..40) {
             let members: Vec<_> = (0..members).map(|m| member(&m.to_string(), &["t"])).collect();
             let counts = BTreeMap::from([("t".to_owned(), partitions)]);
             let assignments = assign(&members, &counts);
-            let mut owned: Vec<i32> =
-                assignments.values().flat_map(|topics| topics.values().flatten().copied()).collect();
+            let topics = assignments.values().flat_map(BTreeMap::values);
+            let mut owned: Vec<i32> = topics.flatten().copied().collect();
             owned.sort_unstable();
             prop_assert_eq!(owned, (0..partitions).collect::<Vec<_>>());
         }

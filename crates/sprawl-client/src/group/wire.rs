@@ -1,7 +1,7 @@
 //! The subscription and the assignment that members of a group exchange through the coordinator.
 //!
-//! Source: `ConsumerProtocolSubscription` and `ConsumerProtocolAssignment` version 0. Later versions
-//! only append fields, so what is read here is a prefix of every version.
+//! Source: `ConsumerProtocolSubscription` and `ConsumerProtocolAssignment` version 0. Later
+//! versions only append fields, so what is read here is a prefix of every version.
 
 use std::collections::BTreeMap;
 

@@ -1,8 +1,8 @@
 //! The one task of a producer that talks to brokers.
 //!
-//! Each turn: fail what is overdue, take an identity if one is needed, send every partition that is due,
-//! then wait for an answer, a record, or the next due time. A partition has at most one batch in
-//! flight, so answers never overtake each other.
+//! Each turn: fail what is overdue, take an identity if one is needed, send every partition that is
+//! due, then wait for an answer, a record, or the next due time. A partition has at most one batch
+//! in flight, so answers never overtake each other.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -124,8 +124,8 @@ impl Sender {
 
     /// Gives up on records that have waited too long.
     ///
-    /// Records that were never sent simply fail. A sealed batch may have been written: when it fails, its
-    /// sequence numbers are lost to the broker, so a new identity is due.
+    /// Records that were never sent simply fail. A sealed batch may have been written: when it
+    /// fails, its sequence numbers are lost to the broker, so a new identity is due.
     fn fail_overdue(&mut self, now: Duration) {
         let wait_max = self.options.delivery_wait_max;
         let overdue = |queued_at: Duration| now.saturating_sub(queued_at) >= wait_max;
@@ -275,7 +275,8 @@ impl Sender {
                 })
             });
         let pause = due.min().map_or(IDLE_PAUSE, |due| due.saturating_sub(now));
-        // A due time that has passed already waits for something else, such as other batches' answers.
+        // A due time that has passed already waits for something else, such as other batches'
+        // answers.
         pause.clamp(Duration::from_millis(1), IDLE_PAUSE)
     }
 

@@ -1,3 +1,5 @@
+//! The routes over a real socket, and the end of the server.
+
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use sprawl_io::Io;

@@ -1,8 +1,8 @@
 //! `sprawl produce`: lines become records.
 //!
-//! The command ends with success only when every record was acknowledged. With the defaults (idempotent,
-//! acks=all) a record is written once and in order, also when the broker goes away and comes back
-//! meanwhile.
+//! The command ends with success only when every record was acknowledged. With the defaults
+//! (idempotent, acks=all) a record is written once and in order, also when the broker goes away and
+//! comes back meanwhile.
 
 mod input;
 mod parse;

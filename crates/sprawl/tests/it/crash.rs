@@ -1,4 +1,5 @@
-//! Crash drill: kill -9 at five moments under load; nothing acknowledged is lost, doubled or reordered.
+//! Crash drill: kill -9 at five moments under load; nothing acknowledged is lost, doubled or
+//! reordered.
 
 use std::collections::BTreeMap;
 use std::io::Write;

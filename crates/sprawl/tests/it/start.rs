@@ -152,7 +152,8 @@ fn flags_win_over_environment_which_wins_over_the_file() {
         "--set",
         "no.such.setting=1",
     ]);
-    // The last setting shows that the file was read and merged: the refusal names it and nothing else.
+    // The last setting shows that the file was read and merged: the refusal names it and nothing
+    // else.
     command
         .env("SPRAWL_SET_LOG_RETENTION_MS", "3000000")
         .args(FREE);

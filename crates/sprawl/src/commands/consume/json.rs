@@ -1,7 +1,7 @@
 //! A record as a line of JSON, in the form kcat prints, and back.
 //!
-//! Keys and values that are not text are printed as hexadecimal under `key_hex` and `payload_hex`, so that
-//! nothing is lost on the way back.
+//! Keys and values that are not text are printed as hexadecimal under `key_hex` and `payload_hex`,
+//! so that nothing is lost on the way back.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};

@@ -1,5 +1,5 @@
-//! Where to start and where to stop, as kcat writes it: `beginning`, `end`, `stored`, `N`, `-N`, `s@TIME`,
-//! `e@TIME`.
+//! Where to start and where to stop, as kcat writes it: `beginning`, `end`, `stored`, `N`, `-N`,
+//! `s@TIME`, `e@TIME`.
 
 use std::collections::BTreeMap;
 

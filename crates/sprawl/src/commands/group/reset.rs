@@ -1,7 +1,7 @@
 //! `sprawl group reset-offsets`: where would the group go on, and with `--execute`, make it so.
 //!
-//! A group with members is refused: they would overwrite what is committed here. New offsets are kept
-//! within what the log has.
+//! A group with members is refused: they would overwrite what is committed here. New offsets are
+//! kept within what the log has.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
 //! Where do the lines come from: files one after the other, or standard input?
 //!
-//! Reading blocks, so it happens off the async threads, a chunk of lines at a time. A line has at most
-//! [`LINE_BYTES_MAX`] bytes.
+//! Reading blocks, so it happens off the async threads, a chunk of lines at a time. A line has at
+//! most [`LINE_BYTES_MAX`] bytes.
 
 use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, Read};

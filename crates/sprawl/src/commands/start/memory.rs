@@ -1,5 +1,5 @@
-//! How much memory may the hot queue take? A quarter of what this process can have: the machine's, or
-//! less where a control group says so.
+//! How much memory may the hot queue take? A quarter of what this process can have: the machine's,
+//! or less where a control group says so.
 
 use std::path::Path;
 
