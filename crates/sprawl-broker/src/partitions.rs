@@ -85,6 +85,14 @@ impl Partitions {
         sorted.into_values().flatten().flatten().cloned().collect()
     }
 
+    /// The image that the partitions are in step with: what it names is open.
+    pub(crate) fn reached(&self) -> Option<Arc<MetadataImage>> {
+        self.reached
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
     /// Opens, changes and deletes partitions until they are as `image` says. Blocking.
     pub(crate) fn reconcile(&self, image: &Arc<MetadataImage>) -> Result<(), ReconcileError> {
         let mut reached = self.reached.lock().unwrap_or_else(PoisonError::into_inner);

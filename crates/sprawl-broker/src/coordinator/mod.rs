@@ -104,7 +104,7 @@ impl GroupCoordinator {
     /// timers and follow the metadata until the broker stops.
     pub(crate) fn start(broker: &Arc<Broker>) {
         let coordinator = broker.coordinator.clone();
-        coordinator.follow(&broker.image(), &broker.partitions);
+        coordinator.follow_reached(&broker.partitions);
         let (driven, stopping) = (coordinator.clone(), broker.clone());
         broker.io.spawn.task(Box::pin(async move {
             tokio::select! {
@@ -197,9 +197,17 @@ impl GroupCoordinator {
             .collect()
     }
 
+    /// Follows the image that the partitions have reached. A newer one may name partitions that are
+    /// not open yet, whose shards would then stay closed.
+    pub(crate) fn follow_reached(&self, partitions: &Partitions) {
+        if let Some(image) = partitions.reached() {
+            self.follow(&image, partitions);
+        }
+    }
+
     /// Takes over what the metadata says: opens or gives up the shards of the offsets topic, and
     /// drops the committed offsets of topics that are gone.
-    pub(crate) fn follow(&self, image: &Arc<MetadataImage>, partitions: &Partitions) {
+    fn follow(&self, image: &Arc<MetadataImage>, partitions: &Partitions) {
         let mut followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
         if followed
             .as_ref()
@@ -315,8 +323,6 @@ async fn follow_metadata(broker: &Arc<Broker>) {
             tracing::warn!(%error, "the group coordinator cannot follow the metadata");
             continue;
         }
-        broker
-            .coordinator
-            .follow(&broker.image(), &broker.partitions);
+        broker.coordinator.follow_reached(&broker.partitions);
     }
 }

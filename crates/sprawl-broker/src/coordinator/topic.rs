@@ -34,9 +34,7 @@ pub(crate) async fn ensure_offsets_topic(broker: &Arc<Broker>) -> Result<(), Cha
         }
         broker.follow_metadata().await?;
     }
-    broker
-        .coordinator
-        .follow(&broker.image(), &broker.partitions);
+    broker.coordinator.follow_reached(&broker.partitions);
     Ok(())
 }
 
