@@ -106,10 +106,7 @@ impl Broker {
     /// being worked on have reached `queued.max.request.bytes`.
     pub(crate) fn must_stop_reading(&self) -> bool {
         let queued = self.queued_bytes.load(Ordering::Relaxed);
-        self.limits
-            .queued_bytes_max
-            .is_some_and(|max| queued >= max)
-            || self.store.pressure() == Pressure::StopReading
+        queued >= self.limits.queued_bytes_max || self.store.pressure() == Pressure::StopReading
     }
 
     /// Ends when the broker is asked to stop.

@@ -1,10 +1,14 @@
 //! One client connection: frames in, responses out, in the order of the requests.
 //!
 //! Invariants: responses leave in request order; produce requests that follow each other are
-//! appended as they arrive, so that their waits for the disk overlap; any other request starts only
-//! when all before it are answered, as Kafka does. Nothing is allocated for bytes that have not
-//! arrived, beyond [`FRAME_RESERVE_BYTES_MAX`]. A connection holds at most
-//! [`REQUESTS_IN_FLIGHT_MAX`] requests.
+//! appended as they arrive, so that their waits for the disk overlap; any other request is decoded
+//! and starts only when all before it are answered, as Kafka does, so that a connection holds one
+//! decoded request that is not produce. Whatever ends a connection, what came before is answered.
+//!
+//! Bounds: no more is reserved for a frame than its peer has proved to send (at least
+//! [`FRAME_RESERVE_BYTES_MIN`]); at most [`REQUESTS_IN_FLIGHT_MAX`] requests and about
+//! [`IN_FLIGHT_BYTES_MAX`] of them wait; a peer that neither ends a frame, nor sends
+//! [`PROGRESS_BYTES_MIN`], nor takes a response for `connections.max.idle.ms` is cut off.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -29,12 +33,28 @@ use crate::outgoing::{self, OutgoingFrame};
 /// Requests of one connection that may be waiting for their answer.
 pub(crate) const REQUESTS_IN_FLIGHT_MAX: usize = 32;
 
+/// Bytes of one connection's requests after which no more are read until some are answered.
+const IN_FLIGHT_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Bytes of responses that are collected before they are written, a last one on top: they may hold
+/// record batches in memory.
+const REPLY_BYTES_MAX: usize = 1024 * 1024;
+
 /// The read buffer of a connection that has nothing to say, in bytes.
 const BUFFER_BYTES_MIN: usize = 4 * 1024;
 
-/// A frame up to this size gets its whole buffer at once; a larger one grows as its bytes arrive,
-/// so that a lying size costs nothing.
+/// A read buffer that grew beyond this is given back when it is empty, in bytes.
+const BUFFER_KEPT_BYTES_MAX: usize = 64 * 1024;
+
+/// What a frame gets at once from a peer that has sent none of that size yet, in bytes. The buffer
+/// doubles as bytes arrive, so that a lying size costs nothing.
+const FRAME_RESERVE_BYTES_MIN: usize = 16 * 1024;
+
+/// The most that a frame gets at once, in bytes.
 const FRAME_RESERVE_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+/// Bytes of an unfinished frame that count as a sign of life.
+const PROGRESS_BYTES_MIN: usize = 4 * 1024;
 
 /// How long reading stops when memory is full, before the next look.
 const PRESSURE_PAUSE: Duration = Duration::from_millis(5);
@@ -67,7 +87,7 @@ pub(crate) enum ConnectionError {
 struct InFlight {
     request: Started,
     /// Counted against `queued.max.request.bytes`.
-    _queued: QueuedBytes,
+    queued: QueuedBytes,
 }
 
 enum Started {
@@ -101,9 +121,17 @@ impl Drop for QueuedBytes {
     }
 }
 
+/// The responses at the head of the queue.
+#[derive(Default)]
+struct Replies {
+    frames: Vec<OutgoingFrame>,
+    /// The request after them that ends the connection.
+    failed: Option<dispatch::BadRequest>,
+}
+
 /// What ended a wait.
 enum Event {
-    Replies(Vec<OutgoingFrame>),
+    Replies(Replies),
     Received(usize),
     Look,
     Idle,
@@ -117,54 +145,98 @@ pub(crate) struct Connection {
     stream: Stream,
     buffer: BytesMut,
     in_flight: VecDeque<InFlight>,
-    closing: bool,
+    /// How the connection ends once everything in flight is answered; nothing more is read then.
+    ending: Option<Result<(), ConnectionError>>,
+    /// The largest frame that this peer has sent, in bytes.
+    frame_bytes_seen: usize,
+    /// When the peer last showed a sign of life, on the monotonic clock.
+    heard: Duration,
+    /// Bytes that have arrived since.
+    unheard_bytes: usize,
 }
 
 impl Connection {
     pub(crate) fn new(broker: Arc<Broker>, peer: Peer, stream: Stream) -> Self {
         let (buffer, in_flight) = (BytesMut::new(), VecDeque::new());
+        let heard = broker.io().clock.monotonic();
         Self {
             broker,
             peer,
             stream,
             buffer,
             in_flight,
-            closing: false,
+            ending: None,
+            frame_bytes_seen: 0,
+            heard,
+            unheard_bytes: 0,
         }
     }
 
     /// Serves requests until the client closes, the broker stops, or the client breaks the
-    /// protocol.
+    /// protocol; what arrived before is answered first.
     pub(crate) async fn serve(mut self) -> Result<(), ConnectionError> {
         loop {
-            self.start_arrived_requests()?;
-            if self.closing && self.in_flight.is_empty() {
-                return Ok(());
+            self.start_arrived_requests();
+            if self.in_flight.is_empty()
+                && let Some(end) = self.ending.take()
+            {
+                return end;
             }
             match self.wait().await? {
-                Event::Replies(frames) => self.write(frames).await?,
-                Event::Received(0) => return Ok(()),
-                Event::Received(_) | Event::Look => {}
+                Event::Replies(Replies { frames, failed }) => {
+                    self.write(frames).await?;
+                    self.hear();
+                    failed.map_or(Ok(()), Err)?;
+                }
+                Event::Received(0) | Event::Shutdown => self.ending = Some(Ok(())),
+                Event::Received(count) => self.hear_bytes(count),
+                Event::Look => self.hear(),
                 Event::Idle => return Err(ConnectionError::Idle(self.broker.limits().idle_max)),
-                Event::Shutdown => self.closing = true,
             }
         }
     }
 
+    /// Notes a sign of life.
+    fn hear(&mut self) {
+        self.heard = self.broker.io().clock.monotonic();
+        self.unheard_bytes = 0;
+    }
+
+    /// Notes arrived bytes. Single ones do not count: they could hold a connection for ever.
+    fn hear_bytes(&mut self, count: usize) {
+        self.unheard_bytes += count;
+        if self.unheard_bytes >= PROGRESS_BYTES_MIN {
+            self.hear();
+        }
+    }
+
     /// Takes every whole frame off the buffer and starts it.
-    fn start_arrived_requests(&mut self) -> Result<(), ConnectionError> {
-        while !self.closing && self.in_flight.len() < REQUESTS_IN_FLIGHT_MAX {
-            let Some(frame) = self.take_frame()? else {
-                break;
+    fn start_arrived_requests(&mut self) {
+        while self.may_take_more() {
+            let frame = match self.take_frame() {
+                Ok(Some(frame)) => frame,
+                Ok(None) => return,
+                Err(error) => return self.ending = Some(Err(error.into())),
             };
+            self.hear();
             let size = frame.len() as u64;
             self.broker.metrics().bytes_in.increment(size);
-            let now = self.broker.io().clock.monotonic();
-            let _queued = QueuedBytes::new(&self.broker, size);
-            let request = self.start(dispatch::parse(frame, &self.peer, now)?);
-            self.in_flight.push_back(InFlight { request, _queued });
+            let queued = QueuedBytes::new(&self.broker, size);
+            match dispatch::parse(frame, &self.peer, self.heard) {
+                Ok(arrival) => {
+                    let request = self.start(arrival);
+                    self.in_flight.push_back(InFlight { request, queued });
+                }
+                Err(error) => return self.ending = Some(Err(error.into())),
+            }
         }
-        Ok(())
+    }
+
+    fn may_take_more(&self) -> bool {
+        let bytes: u64 = self.in_flight.iter().map(|held| held.queued.count).sum();
+        self.ending.is_none()
+            && self.in_flight.len() < REQUESTS_IN_FLIGHT_MAX
+            && bytes < IN_FLIGHT_BYTES_MAX as u64
     }
 
     /// Starts a request: produce at once where only produce is before it, anything else when it is
@@ -172,15 +244,10 @@ impl Connection {
     fn start(&self, arrival: Arrival) -> Started {
         let broker = self.broker.clone();
         match arrival {
-            Arrival::Produce(context, produce) if self.only_produce_in_flight() => {
-                Started::Produce(dispatch::produce(&broker, context, produce))
+            Arrival::Request(request) if request.is_produce() && self.only_produce_in_flight() => {
+                Started::Produce(dispatch::produce(&broker, request))
             }
-            Arrival::Produce(context, produce) => Started::Other(Box::pin(async move {
-                dispatch::produce(&broker, context, produce).await
-            })),
-            Arrival::Other(context, request) => {
-                Started::Other(dispatch::run(broker, context, request))
-            }
+            Arrival::Request(request) => Started::Other(dispatch::run(broker, request)),
             Arrival::Unsupported(answer) => {
                 let frame = answer.map(|bytes| OutgoingFrame::from_bytes(bytes.freeze()));
                 Started::Other(Box::pin(std::future::ready(Ok(frame))))
@@ -195,7 +262,7 @@ impl Connection {
     }
 
     /// Splits one frame's body off the buffer, without its size field.
-    fn take_frame(&mut self) -> Result<Option<BytesMut>, ConnectionError> {
+    fn take_frame(&mut self) -> Result<Option<BytesMut>, FrameError> {
         let Some(field) = self.buffer.first_chunk::<SIZE_BYTES>() else {
             return Ok(None);
         };
@@ -203,19 +270,31 @@ impl Connection {
         let frame_bytes = SIZE_BYTES + body_bytes;
         if self.buffer.len() < frame_bytes {
             let missing = frame_bytes - self.buffer.len();
-            let step = FRAME_RESERVE_BYTES_MAX.max(self.buffer.len());
+            let proved = self.frame_bytes_seen.min(FRAME_RESERVE_BYTES_MAX);
+            let step = FRAME_RESERVE_BYTES_MIN.max(proved).max(self.buffer.len());
             self.buffer.reserve(missing.min(step));
             return Ok(None);
         }
+        self.frame_bytes_seen = self.frame_bytes_seen.max(frame_bytes);
         self.buffer.advance(SIZE_BYTES);
-        Ok(Some(self.buffer.split_to(body_bytes)))
+        let body = self.buffer.split_to(body_bytes);
+        if self.buffer.is_empty() && frame_bytes > BUFFER_KEPT_BYTES_MAX {
+            self.buffer = BytesMut::new();
+        }
+        Ok(Some(body))
     }
 
     async fn wait(&mut self) -> Result<Event, ConnectionError> {
-        let may_read = !self.closing && self.in_flight.len() < REQUESTS_IN_FLIGHT_MAX;
+        let may_read = self.may_take_more();
         let pressed = may_read && self.broker.must_stop_reading();
         let idle = self.in_flight.is_empty();
-        let idle_max = self.broker.limits().idle_max;
+        let silent = self
+            .broker
+            .io()
+            .clock
+            .monotonic()
+            .saturating_sub(self.heard);
+        let patience = self.broker.limits().idle_max.saturating_sub(silent);
         if self.buffer.capacity() - self.buffer.len() < SIZE_BYTES {
             self.buffer.reserve(BUFFER_BYTES_MIN);
         }
@@ -224,16 +303,16 @@ impl Connection {
             stream,
             buffer,
             in_flight,
-            closing,
+            ending,
             ..
         } = self;
-        let nap = if pressed { PRESSURE_PAUSE } else { idle_max };
+        let nap = if pressed { PRESSURE_PAUSE } else { patience };
         tokio::select! {
             biased;
             replies = poll_fn(|context| poll_replies(in_flight, context)), if !idle => {
-                Ok(Event::Replies(replies?))
+                Ok(Event::Replies(replies))
             }
-            () = broker.stopping(), if !*closing => Ok(Event::Shutdown),
+            () = broker.stopping(), if ending.is_none() => Ok(Event::Shutdown),
             received = stream.read_buf(buffer), if may_read && !pressed => Ok(Event::Received(received?)),
             () = time::sleep(nap), if pressed || idle => {
                 Ok(if pressed { Event::Look } else { Event::Idle })
@@ -248,29 +327,34 @@ impl Connection {
                 .bytes_out
                 .increment(frame.size() as u64);
         }
-        outgoing::write_all(&self.broker.io().spawn, &mut self.stream, frames).await?;
+        let (spawn, stall_max) = (&self.broker.io().spawn, self.broker.limits().idle_max);
+        outgoing::write_all(spawn, &mut self.stream, frames, stall_max).await?;
         Ok(())
     }
 }
 
 /// Collects the responses at the head of the queue that are ready; pending while there is none.
-fn poll_replies(
-    in_flight: &mut VecDeque<InFlight>,
-    context: &mut Context<'_>,
-) -> Poll<Result<Vec<OutgoingFrame>, dispatch::BadRequest>> {
-    let mut frames = Vec::new();
-    let mut answered = false;
-    while let Some(head) = in_flight.front_mut() {
+fn poll_replies(in_flight: &mut VecDeque<InFlight>, context: &mut Context<'_>) -> Poll<Replies> {
+    let mut replies = Replies::default();
+    let (mut answered, mut size) = (false, 0);
+    while size < REPLY_BYTES_MAX
+        && replies.failed.is_none()
+        && let Some(head) = in_flight.front_mut()
+    {
         let (Started::Produce(future) | Started::Other(future)) = &mut head.request;
         match future.as_mut().poll(context) {
-            Poll::Ready(reply) => frames.extend(reply?),
+            Poll::Ready(Ok(reply)) => {
+                size += reply.as_ref().map_or(0, OutgoingFrame::size);
+                replies.frames.extend(reply);
+            }
+            Poll::Ready(Err(error)) => replies.failed = Some(error),
             Poll::Pending => break,
         }
         answered = true;
         in_flight.pop_front();
     }
     if answered {
-        Poll::Ready(Ok(frames))
+        Poll::Ready(replies)
     } else {
         Poll::Pending
     }

@@ -1,7 +1,9 @@
 //! From a frame to its handler: one `match`.
 //!
-//! Invariants: a frame is decoded before anything is done for it; an unknown key or version gets an
-//! answer, never a closed connection; a frame that cannot be decoded closes it, as Kafka does.
+//! Invariants: a frame's header is read on arrival, its body only when the request starts, since a
+//! decoded request may take some hundred times the memory of its frame; an unknown key or version
+//! gets an answer, never a closed connection; a frame that cannot be decoded closes it, as Kafka
+//! does.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,18 +64,36 @@ pub(crate) enum BadRequest {
 /// A finished request's response; `None` for produce with acks=0.
 pub(crate) type Reply = Result<Option<OutgoingFrame>, BadRequest>;
 
-/// A decoded request.
+/// A frame whose header has been read.
 #[derive(Debug)]
 pub(crate) enum Arrival {
-    /// Record batches: may be appended at once.
-    Produce(RequestContext, ProduceRequest),
-    /// Anything else that is served.
-    Other(RequestContext, Request),
+    /// A request that is served.
+    Request(Undecoded),
     /// A key or version that is not served, with its answer.
     Unsupported(Option<BytesMut>),
 }
 
-/// Decodes a frame's header and body.
+/// A request that is served, its body as it came.
+#[derive(Debug)]
+pub(crate) struct Undecoded {
+    context: RequestContext,
+    header: RequestHeader,
+    body: BytesMut,
+}
+
+impl Undecoded {
+    /// Whether it brings record batches: those may be appended at once.
+    pub(crate) fn is_produce(&self) -> bool {
+        self.context.key == ApiKey::Produce
+    }
+
+    fn decode(self) -> Result<(RequestContext, Request), DecodeError> {
+        let request = decode_request(&self.header, self.body)?;
+        Ok((self.context, request))
+    }
+}
+
+/// Reads a frame's header.
 pub(crate) fn parse(
     mut frame: BytesMut,
     peer: &Peer,
@@ -83,23 +103,41 @@ pub(crate) fn parse(
     let Ok(key) = header.api() else {
         return Ok(Arrival::Unsupported(unsupported_answer(&header, &frame)));
     };
-    let request = decode_request(&header, frame)?;
     let context = RequestContext {
         key,
         version: header.version,
         correlation_id: header.correlation_id,
-        client_id: header.client_id,
+        client_id: header.client_id.clone(),
         peer: peer.clone(),
         received,
     };
-    Ok(match request {
-        Request::Produce(produce) => Arrival::Produce(context, produce),
-        other => Arrival::Other(context, other),
-    })
+    Ok(Arrival::Request(Undecoded {
+        context,
+        header,
+        body: frame,
+    }))
 }
 
 /// Appends the batches of a produce request now; the future waits for the disk.
-pub(crate) fn produce(
+pub(crate) fn produce(broker: &Arc<Broker>, request: Undecoded) -> BoxFuture<'static, Reply> {
+    match request.decode() {
+        Ok((context, Request::Produce(request))) => append(broker, context, request),
+        Ok((context, request)) => Box::pin(handle(broker.clone(), context, request)),
+        Err(error) => Box::pin(std::future::ready(Err(error.into()))),
+    }
+}
+
+/// Decodes and runs any request, all of it when the future is first polled.
+pub(crate) fn run(broker: Arc<Broker>, request: Undecoded) -> BoxFuture<'static, Reply> {
+    Box::pin(async move {
+        match request.decode()? {
+            (context, Request::Produce(request)) => append(&broker, context, request).await,
+            (context, request) => handle(broker, context, request).await,
+        }
+    })
+}
+
+fn append(
     broker: &Arc<Broker>,
     context: RequestContext,
     request: ProduceRequest,
@@ -118,22 +156,15 @@ pub(crate) fn produce(
     })
 }
 
-/// Runs any request that is not produce.
-pub(crate) fn run(
-    broker: Arc<Broker>,
-    context: RequestContext,
-    request: Request,
-) -> BoxFuture<'static, Reply> {
-    Box::pin(async move {
-        let frame = match request {
-            Request::Fetch(request) => api::fetch::handle(&broker, &context, request).await?,
-            other => encode(&context, &respond(&broker, &context, other).await)?,
-        };
-        broker
-            .metrics()
-            .answered(&context, broker.io().clock.monotonic());
-        Ok(Some(frame))
-    })
+async fn handle(broker: Arc<Broker>, context: RequestContext, request: Request) -> Reply {
+    let frame = match request {
+        Request::Fetch(request) => api::fetch::handle(&broker, &context, request).await?,
+        other => encode(&context, &respond(&broker, &context, other).await)?,
+    };
+    broker
+        .metrics()
+        .answered(&context, broker.io().clock.monotonic());
+    Ok(Some(frame))
 }
 
 fn encode(context: &RequestContext, response: &Response) -> Result<OutgoingFrame, BadRequest> {

@@ -48,11 +48,11 @@ impl Connections {
         if open.count >= limits.connection_count_max {
             return Err(Refused::MaxConnections);
         }
-        let from_ip = open.by_ip.entry(ip).or_default();
-        if *from_ip >= limits.connection_per_ip_count_max {
+        let from_ip = open.by_ip.get(&ip).copied().unwrap_or_default();
+        if from_ip >= limits.connection_per_ip_count_max {
             return Err(Refused::MaxConnectionsPerIp);
         }
-        *from_ip += 1;
+        open.by_ip.insert(ip, from_ip + 1);
         open.count += 1;
         Ok(())
     }
@@ -136,5 +136,6 @@ fn is_ordinary(error: &io::Error) -> bool {
             | io::ErrorKind::BrokenPipe
             | io::ErrorKind::ConnectionAborted
             | io::ErrorKind::UnexpectedEof
+            | io::ErrorKind::TimedOut
     )
 }

@@ -38,12 +38,12 @@ pub(crate) struct Limits {
     pub(crate) idle_max: Duration,
     /// `fetch.max.bytes`.
     pub(crate) fetch_bytes_max: usize,
-    /// `queued.max.request.bytes`.
-    pub(crate) queued_bytes_max: Option<u64>,
+    /// `queued.max.request.bytes`; the hot queue's limit where that is not set.
+    pub(crate) queued_bytes_max: u64,
 }
 
 impl Limits {
-    pub(crate) fn new(settings: &BrokerSettings) -> Self {
+    pub(crate) fn new(settings: &BrokerSettings, hot_bytes_max: u64) -> Self {
         let connections = &settings.connections;
         Self {
             frames: FrameLimits {
@@ -53,7 +53,7 @@ impl Limits {
             connection_per_ip_count_max: connections.count_per_ip_max,
             idle_max: connections.idle_max.unwrap_or(IDLE_FOREVER),
             fetch_bytes_max: connections.fetch_bytes_max,
-            queued_bytes_max: connections.queued_bytes_max,
+            queued_bytes_max: connections.queued_bytes_max.unwrap_or(hot_bytes_max),
         }
     }
 }

@@ -5,17 +5,18 @@
 
 use std::io::{self, IoSlice};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Buf, Bytes};
-use sprawl_io::{Spawn, Stream, spawn};
+use sprawl_io::{Spawn, Stream, spawn, time};
 use sprawl_log::{FileRange, Part};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 /// Slices given to one vectored write; the kernel takes up to 1,024.
 const SLICES_PER_WRITE_MAX: usize = 64;
 
-/// Bytes of a file range that are loaded at once where the kernel cannot copy them itself.
-const LOAD_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of a file range that are sent, or loaded where the kernel cannot copy them itself, at once.
+const FILE_STEP_BYTES_MAX: usize = 1024 * 1024;
 
 /// A piece of a response.
 #[derive(Debug)]
@@ -67,26 +68,42 @@ impl OutgoingFrame {
 }
 
 /// Writes the frames, in order.
+///
+/// Errors: the socket's, or `TimedOut` where the peer takes nothing for `stall_max`.
 pub(crate) async fn write_all(
     spawn: &Arc<dyn Spawn>,
     stream: &mut Stream,
     frames: Vec<OutgoingFrame>,
+    stall_max: Duration,
 ) -> io::Result<()> {
     let mut memory = Vec::with_capacity(frames.len());
     for chunk in frames.into_iter().flat_map(|frame| frame.chunks) {
         match chunk {
             Chunk::Memory(bytes) => memory.push(bytes),
             Chunk::File(range) => {
-                write_memory(stream, &mut memory).await?;
-                write_file(spawn, stream, range).await?;
+                write_memory(stream, &mut memory, stall_max).await?;
+                write_file(spawn, stream, range, stall_max).await?;
             }
         }
     }
-    write_memory(stream, &mut memory).await?;
-    stream.flush().await
+    write_memory(stream, &mut memory, stall_max).await?;
+    progress(stall_max, stream.flush()).await
 }
 
-async fn write_memory(stream: &mut Stream, chunks: &mut Vec<Bytes>) -> io::Result<()> {
+/// Waits for one step of writing, but not for ever: a peer that does not read holds memory here.
+async fn progress<T>(
+    stall_max: Duration,
+    step: impl Future<Output = io::Result<T>>,
+) -> io::Result<T> {
+    let stalled = || Err(io::ErrorKind::TimedOut.into());
+    time::timeout(stall_max, step).await.unwrap_or_else(stalled)
+}
+
+async fn write_memory(
+    stream: &mut Stream,
+    chunks: &mut Vec<Bytes>,
+    stall_max: Duration,
+) -> io::Result<()> {
     let mut first = 0;
     while first < chunks.len() {
         let written = {
@@ -96,7 +113,7 @@ async fn write_memory(stream: &mut Stream, chunks: &mut Vec<Bytes>) -> io::Resul
                 .take(SLICES_PER_WRITE_MAX)
                 .map(|bytes| IoSlice::new(bytes))
                 .collect();
-            write_vectored(stream, &slices).await?
+            progress(stall_max, write_vectored(stream, &slices)).await?
         };
         first = advance(chunks, first, written);
     }
@@ -133,16 +150,15 @@ async fn write_file(
     spawn: &Arc<dyn Spawn>,
     stream: &mut Stream,
     range: FileRange,
+    stall_max: Duration,
 ) -> io::Result<()> {
     let mut sent = 0;
     while sent < range.size {
         let position = range.position + sent as u64;
-        let left = range.size - sent;
+        let step = FILE_STEP_BYTES_MAX.min(range.size - sent);
         if range.file.descriptor().is_some() && matches!(stream, Stream::Tcp(_)) {
-            match stream
-                .send_file(range.file.as_ref(), position, left)
-                .await?
-            {
+            let sending = stream.send_file(range.file.as_ref(), position, step);
+            match progress(stall_max, sending).await? {
                 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
                 count => sent += count,
             }
@@ -150,14 +166,14 @@ async fn write_file(
         }
         let piece = FileRange {
             position,
-            size: left.min(LOAD_BYTES_MAX),
+            size: step,
             ..range.clone()
         };
         let size = piece.size;
         let bytes = spawn::blocking(spawn.as_ref(), move || piece.load())
             .await
             .unwrap_or_else(|| Err(io::Error::other("reading a segment was interrupted")))?;
-        stream.write_all(&bytes).await?;
+        progress(stall_max, stream.write_all(&bytes)).await?;
         sent += size;
     }
     Ok(())

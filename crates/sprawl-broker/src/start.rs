@@ -98,7 +98,7 @@ pub enum StartError {
 /// A broker that serves until [`RunningBroker::shutdown`].
 #[derive(Debug)]
 pub struct RunningBroker {
-    broker: Arc<Broker>,
+    pub(crate) broker: Arc<Broker>,
     address: SocketAddr,
     recovery: RecoveryReport,
     _lock: NodeLock,
@@ -336,7 +336,10 @@ fn assemble(
     store: LogStore,
 ) -> Broker {
     let BrokerOptions {
-        settings, data_dir, ..
+        settings,
+        data_dir,
+        hot_bytes_max,
+        ..
     } = options;
     let partitions = Arc::new(Partitions::new(
         settings.node_id,
@@ -351,7 +354,7 @@ fn assemble(
         Some(partition.producer_snapshot())
     }));
     Broker {
-        limits: Limits::new(&settings),
+        limits: Limits::new(&settings, hot_bytes_max),
         sessions: FetchSessions::new(settings.connections.fetch_sessions_max),
         producer_ids: ProducerIds::default(),
         coordinator: Arc::new(GroupCoordinator::new(io.clone(), &settings)),

@@ -132,7 +132,7 @@ async fn look_up(
             ..at(end)
         }),
         (EARLIEST | EARLIEST_LOCAL, _) => Ok(at(partition.log_start())),
-        (MAX_TIMESTAMP, _) => Ok(max_timestamp(&partition, end)),
+        (MAX_TIMESTAMP, _) => max_timestamp(broker, partition, end).await,
         (LATEST_TIERED | EARLIEST_PENDING_UPLOAD, _) => Ok(Found::NOTHING),
         (timestamp, _) if timestamp < 0 => Err(ErrorCode::InvalidRequest),
         (timestamp, _) => by_timestamp(broker, partition, timestamp, end).await,
@@ -157,12 +157,17 @@ fn epoch_at(partition: &Partition, offset: Offset) -> LeaderEpoch {
         .unwrap_or(LeaderEpoch::NONE)
 }
 
-fn max_timestamp(partition: &Partition, end: Offset) -> Found {
-    let found = partition
-        .log()
-        .max_timestamp()
+async fn max_timestamp(
+    broker: &Broker,
+    partition: Arc<Partition>,
+    end: Offset,
+) -> Result<Found, ErrorCode> {
+    let look = move || partition.log().max_timestamp();
+    let found = spawn::blocking(broker.io().spawn.as_ref(), look)
+        .await
+        .ok_or(ErrorCode::UnknownServerError)?
         .filter(|found| found.offset < end);
-    found.map_or(Found::NOTHING, Found::from)
+    Ok(found.map_or(Found::NOTHING, Found::from))
 }
 
 async fn by_timestamp(

@@ -1,4 +1,4 @@
-//! The administration APIs over the wire, against a whole broker on a simulated disk and network.
+//! The APIs over the wire, against a whole broker on a simulated disk and network.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::{Buf, Bytes, BytesMut};
 use sprawl_core::config::{BrokerSettings, ConfigMap};
 use sprawl_io::Io;
+use sprawl_io::sim::{CrashKind, SimHandles};
 use sprawl_log::NoObserver;
 use sprawl_protocol::messages::alter_configs_request::AlterConfigsResource as ReplaceResource;
 use sprawl_protocol::messages::alter_configs_request::AlterableConfig as ReplacedConfig;
@@ -35,6 +36,12 @@ use super::admin::resource_type;
 use crate::{BrokerOptions, RunningBroker};
 
 mod cluster;
+mod data;
+mod fetch;
+mod hostile;
+mod metadata;
+mod offsets;
+mod produce;
 mod settings;
 mod topics;
 
@@ -42,13 +49,16 @@ const NONE: i16 = 0;
 
 /// A broker and one connection to it.
 struct Node {
-    _broker: RunningBroker,
+    broker: RunningBroker,
     stream: sprawl_io::Stream,
+    io: Io,
+    handles: SimHandles,
+    options: BrokerOptions,
 }
 
 impl Node {
     async fn start(settings: &[(&str, &str)]) -> Self {
-        let (io, _) = Io::simulated(3);
+        let (io, handles) = Io::simulated(3);
         // The simulated disk holds the whole journal in memory: a small one starts quickly.
         let small = [
             ("sprawl.journal.file.bytes", "8388608"),
@@ -66,15 +76,37 @@ impl Node {
             settings: BrokerSettings::from_map(&settings).unwrap(),
             hot_bytes_max: 64 << 20,
         };
-        let broker = RunningBroker::start(io.clone(), options, Arc::new(NoObserver))
+        Self::open(io, handles, options).await
+    }
+
+    async fn open(io: Io, handles: SimHandles, options: BrokerOptions) -> Self {
+        let broker = RunningBroker::start(io.clone(), options.clone(), Arc::new(NoObserver))
             .await
             .unwrap();
         let address = broker.local_address().to_string();
         let stream = io.net.connect(&address).await.unwrap();
         Self {
-            _broker: broker,
+            broker,
             stream,
+            io,
+            handles,
+            options,
         }
+    }
+
+    /// Kills the process where it stands and starts the next one on what is on disk.
+    async fn kill_and_restart(self) -> Self {
+        let (mut handles, options) = (self.handles, self.options);
+        handles.crash(CrashKind::Kill);
+        drop(self.broker);
+        let io = handles.restart();
+        Self::open(io, handles, options).await
+    }
+
+    /// Opens another connection.
+    async fn connect(&self) -> sprawl_io::Stream {
+        let address = self.broker.local_address().to_string();
+        self.io.net.connect(&address).await.unwrap()
     }
 
     async fn call(&mut self, version: i16, request: impl Into<Request>) -> Response {

@@ -124,9 +124,13 @@ fn read_one(partition: &Partition, asked: &FetchPartition, bounds: Bounds) -> Pa
         return PartitionRead::failed(key, error);
     }
     let mut answer = PartitionRead::empty(key, partition);
-    answer.diverging = divergence(partition, asked);
-    if answer.diverging.is_some() {
-        return answer;
+    match divergence(partition, asked) {
+        Ok(None) => {}
+        Ok(diverging) => {
+            answer.diverging = diverging;
+            return answer;
+        }
+        Err(error) => return PartitionRead::failed(answer.key, error),
     }
     match read_records(partition, asked.fetch_offset, &answer, bounds) {
         Ok(Some(read)) => {
@@ -157,13 +161,24 @@ pub(crate) fn fence(asked: LeaderEpoch, current: LeaderEpoch) -> Result<(), Erro
 }
 
 /// Finds where the client's log and this one part, from the epoch of its last record (KIP-595).
-fn divergence(partition: &Partition, asked: &FetchPartition) -> Option<(LeaderEpoch, Offset)> {
-    if asked.last_fetched_epoch == LeaderEpoch::NONE {
-        return None;
+///
+/// Errors: an epoch that this log never saw tells nothing; the client must find a new place.
+fn divergence(
+    partition: &Partition,
+    asked: &FetchPartition,
+) -> Result<Option<(LeaderEpoch, Offset)>, ErrorCode> {
+    let last = asked.last_fetched_epoch;
+    if last == LeaderEpoch::NONE {
+        return Ok(None);
     }
-    let (epoch, end) = partition.log().epoch_end(asked.last_fetched_epoch)?;
-    let parts_ways = epoch < asked.last_fetched_epoch || end < asked.fetch_offset;
-    parts_ways.then_some((epoch, end))
+    let known = match partition.log().epoch_end(last) {
+        // An empty log has seen no epoch but that of its leader.
+        None if last == partition.leader_epoch() => (last, partition.log().log_end()),
+        None => return Err(ErrorCode::OffsetOutOfRange),
+        Some(known) => known,
+    };
+    let parts_ways = known.0 < last || known.1 < asked.fetch_offset;
+    Ok(parts_ways.then_some(known))
 }
 
 /// Reads records, or nothing where the offset is at or past the end of what may be seen.
