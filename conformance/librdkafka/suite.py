@@ -5,7 +5,7 @@ neither run nor explained fails. Tests that need no broker under test (local one
 librdkafka's built-in mock broker) say nothing about a broker and are not run.
 
 Environment: BOOTSTRAP, LIBRDKAFKA (built tree), KAFKA_VERSION, CLASSPATH (Kafka's tools, which some tests call),
-SCENARIO (default or noautocreate), CASES, FULL (without the suite's quick mode, and with slow tests).
+SCENARIO (default or noautocreate), CASES, FULL (without the suite's quick mode).
 """
 
 import json
@@ -51,12 +51,6 @@ NOT_RUN = {
     "0153_memberid": "the KIP-848 group protocol is a later part of the broker",
     "8000_idle": "a manual test that only idles",
     "8001_fetch_from_follower_mock_manual": NO_BROKER,
-}
-SLOW = {
-    "0033_regex_subscribe": "half a minute of waits; run with --full",
-    "0076_produce_retry": "two thirds of a minute of waits; run with --full",
-    "0091_max_poll_interval_timeout": "a minute of waits; run with --full",
-    "0093_holb_consumer": "half a minute of waits; run with --full",
 }
 # One test that has parts in and out of scope is run part by part.
 BY_PART = "0081_admin"
@@ -119,8 +113,6 @@ def plan():
         reason = NOT_RUN.get(name)
         if reason is None and "TEST_F_LOCAL" in flags:
             reason = NO_BROKER
-        if reason is None and not FULL:
-            reason = SLOW.get(name)
         number = name.split("_")[0]
         if name == BY_PART:
             cases.extend((f"{name}:{part}", number, part, PARTS_NOT_RUN.get(part))

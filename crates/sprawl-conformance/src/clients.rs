@@ -1,7 +1,7 @@
 //! Which foreign clients are run, and how is each set up and called?
 //!
-//! Every client is a program under `conformance/` that takes BOOTSTRAP (and CASES, FULL) from the environment
-//! and prints its plan and its results as JSON lines ([`crate::row`]).
+//! Every client is a program under `conformance/` that takes BOOTSTRAP (and CASES, FULL) from the
+//! environment and prints its plan and its results as JSON lines ([`crate::row`]).
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -265,7 +265,8 @@ fn librdkafka_noautocreate() -> Result<Command> {
     Ok(command)
 }
 
-/// Copies librdkafka out of the source of the pinned `rdkafka-sys` crate and builds its test runner.
+/// Copies librdkafka out of the source of the pinned `rdkafka-sys` crate and builds its test
+/// runner.
 fn build_librdkafka(manifest: &Path, folder: &Path) -> Result<()> {
     run(Command::new(env!("CARGO"))
         .args(["fetch", "--locked", "--manifest-path"])

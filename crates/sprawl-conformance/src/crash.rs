@@ -1,8 +1,10 @@
-//! Does anything acknowledged get lost when the process is killed? The drill: load, `kill -9`, restart, read back.
+//! Does anything acknowledged get lost when the process is killed? The drill: load, `kill -9`,
+//! restart, read back.
 //!
-//! Two idempotent producers of a foreign client write to several partitions without a pause while the server is
-//! killed at random moments, now and then once more during its recovery. They retry on their own, so that the
-//! broker meets resent batches after every restart. [`verdict`] compares what was acknowledged with what is there.
+//! Two idempotent producers of a foreign client write to several partitions without a pause while
+//! the server is killed at random moments, now and then once more during its recovery. They retry
+//! on their own, so that the broker meets resent batches after every restart. [`verdict`] compares
+//! what was acknowledged with what is there.
 
 pub mod verdict;
 
@@ -35,13 +37,15 @@ const LOAD_END_WAIT_MAX: Duration = Duration::from_secs(150);
 
 /// What to drill.
 #[derive(Clone, Debug)]
-pub struct DrillOptions {
+pub struct DrillOptions<'a> {
     /// The server to kill.
     pub peer: Peer,
     /// How often it is killed.
     pub rounds: u64,
     /// Chooses the moments; the same seed gives the same waits.
     pub seed: u64,
+    /// Broker settings.
+    pub settings: Vec<(&'a str, &'a str)>,
 }
 
 /// What came of a drill.
@@ -51,12 +55,13 @@ pub struct Drill {
     pub verdict: Verdict,
     /// From the start of a killed server to the first acknowledgement, one entry a round.
     pub recoveries: Vec<Duration>,
-    /// History of the load, what was read back, and the server's data and log; kept when something is wrong.
+    /// History of the load, what was read back, and the server's data and log; kept when something
+    /// is wrong.
     pub folder: PathBuf,
 }
 
 /// Runs the drill, telling `tell` of each round.
-pub fn drill(options: &DrillOptions, tell: &dyn Fn(&str)) -> Result<Drill> {
+pub fn drill(options: &DrillOptions<'_>, tell: &dyn Fn(&str)) -> Result<Drill> {
     let folder = run::results_folder(&options.peer).join("crash-drill");
     if folder.is_dir() {
         std::fs::remove_dir_all(&folder)?;
@@ -141,19 +146,19 @@ fn row(case: &str, broken: Vec<String>) -> Row {
     }
 }
 
-fn start(options: &DrillOptions, folder: &Path, addr: SocketAddr) -> Result<Server> {
+fn start(options: &DrillOptions<'_>, folder: &Path, addr: SocketAddr) -> Result<Server> {
     let mut server = launch(options, folder, addr)?;
     server.wait_ready()?;
     Ok(server)
 }
 
-fn launch(options: &DrillOptions, folder: &Path, addr: SocketAddr) -> Result<Server> {
-    run::launch_server(&options.peer, folder, &[], Some(addr))
+fn launch(options: &DrillOptions<'_>, folder: &Path, addr: SocketAddr) -> Result<Server> {
+    run::launch_server(&options.peer, folder, &options.settings, Some(addr))
 }
 
 /// In some rounds starts the server and kills it before it serves; returns how far it came, in ms.
 fn kill_during_recovery(
-    options: &DrillOptions,
+    options: &DrillOptions<'_>,
     folder: &Path,
     addr: SocketAddr,
     round: u64,

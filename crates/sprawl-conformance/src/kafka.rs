@@ -1,7 +1,7 @@
 //! How is a real Apache Kafka started? From its Maven jars, one process, KRaft, no other service.
 //!
-//! Broker and controller share the process, as in Kafka's own quick start; JVM flags are those of Kafka's
-//! start script. Everything not named here keeps Kafka's default.
+//! Broker and controller share the process, as in Kafka's own quick start; JVM flags are those of
+//! Kafka's start script. Everything not named here keeps Kafka's default.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -69,7 +69,8 @@ impl KafkaOptions {
 pub struct KafkaServer;
 
 impl KafkaServer {
-    /// Formats the storage if that was not done, starts Kafka on free ports and waits until it serves.
+    /// Formats the storage if that was not done, starts Kafka on free ports and waits until it
+    /// serves.
     pub fn start(options: &KafkaOptions) -> Result<Server> {
         let mut server = Self::launch(options)?;
         server.wait_ready()?;

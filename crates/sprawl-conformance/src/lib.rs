@@ -1,15 +1,15 @@
 //! Foreign clients, unchanged, run against the broker: they decide what "compatible" means.
 //!
-//! In reading order: [`wait`] and [`server`] run a server as a real process; [`kafka`] and [`sprawl`]
-//! are the two kinds; [`setup`] installs everything foreign, pinned, by name, from registries;
-//! [`clients`] lists the clients, [`run`] runs them, [`row`] and [`page`] tell what came of it;
-//! [`crash`] kills the server under load and reads back.
-//! `docs/conformance.md` has the results, `conformance/` the client programs and the pins.
+//! In reading order: [`wait`] and [`server`] run a server as a real process; [`kafka`] and
+//! [`sprawl`] are the two kinds; [`setup`] installs everything foreign, pinned, by name, from
+//! registries; [`clients`] lists the clients, [`run`] runs them, [`row`] and [`page`] tell what
+//! came of it; [`crash`] kills the server under load and reads back. `docs/conformance.md` has the
+//! results, `conformance/` the client programs and the pins.
 //!
 //! Invariant: a case must pass against a real Apache Kafka before it may judge Sprawl.
 #![allow(
     clippy::disallowed_methods,
-    reason = "drives real processes, files and ports from outside; nothing here runs in the simulator"
+    reason = "drives real processes from outside; nothing here runs in the simulator"
 )]
 
 pub mod clients;

@@ -37,6 +37,9 @@ enum Verb {
         /// Chooses the moments
         #[arg(long, default_value_t = 0)]
         seed: u64,
+        /// A broker setting; with `sprawl.flush=memory` the drill must fail
+        #[arg(long = "set", value_name = "NAME=VALUE")]
+        settings: Vec<String>,
     },
     /// Sets up every client and runs nothing
     Setup,
@@ -108,7 +111,8 @@ fn main() -> Result<ExitCode> {
             server,
             rounds,
             seed,
-        } => crash_drill(server, rounds, seed),
+            settings,
+        } => crash_drill(server, rounds, seed, &settings),
         Verb::Setup => set_up(),
         Verb::Serve {
             server,
@@ -165,11 +169,17 @@ fn proved() -> Result<Vec<Row>> {
     }
 }
 
-fn crash_drill(server: ServerArgs, rounds: u64, seed: u64) -> Result<ExitCode> {
+fn crash_drill(
+    server: ServerArgs,
+    rounds: u64,
+    seed: u64,
+    settings: &[String],
+) -> Result<ExitCode> {
     let options = DrillOptions {
         peer: server.peer()?,
         rounds,
         seed,
+        settings: pairs(settings)?,
     };
     let drill = crash::drill(&options, &|line| println!("{line}"))?;
     for (promise, broken) in drill.verdict.promises() {
@@ -200,17 +210,19 @@ fn set_up() -> Result<ExitCode> {
 }
 
 fn serve(server: ServerArgs, folder: PathBuf, settings: &[String]) -> Result<ExitCode> {
-    let settings: Vec<(&str, &str)> = settings
-        .iter()
-        .map(|setting| {
-            setting
-                .split_once('=')
-                .with_context(|| format!("expected NAME=VALUE, found {setting}"))
-        })
-        .collect::<Result<_>>()?;
-    let server = run::start_server(&server.peer()?, &folder, &settings)?;
+    let server = run::start_server(&server.peer()?, &folder, &pairs(settings)?)?;
     println!("{}", server.bootstrap());
     std::io::stdin().read_to_end(&mut Vec::new())?;
     println!("{}", server.stop()?);
     Ok(ExitCode::SUCCESS)
+}
+
+fn pairs(settings: &[String]) -> Result<Vec<(&str, &str)>> {
+    settings
+        .iter()
+        .map(|setting| {
+            let pair = setting.split_once('=');
+            pair.with_context(|| format!("expected NAME=VALUE, found {setting}"))
+        })
+        .collect()
 }

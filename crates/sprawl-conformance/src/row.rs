@@ -84,8 +84,8 @@ enum Line {
     },
 }
 
-/// Reads what a client program printed. A planned case without a result has failed; so has everything
-/// when there is no plan.
+/// Reads what a client program printed. A planned case without a result has failed; so has
+/// everything when there is no plan.
 #[must_use]
 pub fn parse_output(client: &str, output: &str, how_it_ended: &str) -> Vec<Row> {
     let mut version = String::new();

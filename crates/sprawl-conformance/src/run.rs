@@ -1,7 +1,9 @@
-//! How is a whole run done? Every client against a fresh server of its own, a few clients at a time.
+//! How is a whole run done? Every client against a fresh server of its own, a few clients at a
+//! time.
 //!
-//! Invariants: a case judges Sprawl only if it passed against Apache Kafka (`conformance/proved.json`, written
-//! by a whole run against Kafka); a server that dies or does not stop cleanly is itself a failed case.
+//! Invariants: a case judges Sprawl only if it passed against Apache Kafka
+//! (`conformance/proved.json`, written by a whole run against Kafka); a server that dies or does
+//! not stop cleanly is itself a failed case.
 
 use std::fs::File;
 use std::net::SocketAddr;
@@ -97,7 +99,8 @@ pub fn proved_file() -> PathBuf {
     setup::repository().join("conformance/proved.json")
 }
 
-/// Runs the chosen clients, telling `tell` of each that ended, and returns every row in the clients' order.
+/// Runs the chosen clients, telling `tell` of each that ended, and returns every row in the
+/// clients' order.
 pub fn run(options: &RunOptions, tell: &(dyn Fn(&str) + Sync)) -> Result<Vec<Row>> {
     let chosen = choose(&options.clients)?;
     let next = Mutex::new(chosen.iter());
@@ -139,6 +142,7 @@ fn crash_rows(options: &RunOptions, tell: &dyn Fn(&str)) -> Vec<Row> {
         peer: options.peer.clone(),
         rounds: options.crash_rounds,
         seed: 0,
+        settings: Vec::new(),
     };
     let start = Instant::now();
     let rows = match crash::drill(&drill, tell) {

@@ -1,4 +1,5 @@
-//! What is a running server, whichever it is? A child process that answers ApiVersions on a loopback port.
+//! What is a running server, whichever it is? A child process that answers ApiVersions on a
+//! loopback port.
 //!
 //! Invariant: a [`Server`] that is dropped is killed, so that no test leaves a process behind.
 
@@ -107,7 +108,8 @@ impl Drop for Server {
     }
 }
 
-/// Sends ApiVersions version 0 to `addr` and checks that a whole answer without an error comes back.
+/// Sends ApiVersions version 0 to `addr` and checks that a whole answer without an error comes
+/// back.
 pub fn answers(addr: SocketAddr) -> Result<()> {
     const CORRELATION_ID: [u8; 4] = [0, 0, 0, 7];
     let mut stream = TcpStream::connect_timeout(&addr, PROBE_WAIT_MAX)?;

@@ -1,8 +1,10 @@
-//! Where does everything foreign come from? From registries, by name and pinned version, into one cache folder.
+//! Where does everything foreign come from? From registries, by name and pinned version, into one
+//! cache folder.
 //!
-//! A pin file (pom, lock file, requirements) names the folder through its hash: a changed pin is a new folder,
-//! an unchanged one is installed once. Invariant: a folder counts as installed only when its marker, written
-//! last, is there; a half-made one is removed and made anew. A file lock keeps two runs apart.
+//! A pin file (pom, lock file, requirements) names the folder through its hash: a changed pin is a
+//! new folder, an unchanged one is installed once. Invariant: a folder counts as installed only
+//! when its marker, written last, is there; a half-made one is removed and made anew. A file lock
+//! keeps two runs apart.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -66,7 +68,8 @@ pub const C_COMPILER: Need = Need {
     ],
 };
 
-/// Makes sure that `need` is met: by apt as root or through sudo, otherwise one line says what to install.
+/// Makes sure that `need` is met: by apt as root or through sudo, otherwise one line says what to
+/// install.
 pub fn need(need: &Need) -> Result<()> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let missing = |name: &&str| !std::env::split_paths(&path).any(|dir| dir.join(name).is_file());
@@ -127,7 +130,8 @@ pub fn kafka_version() -> Result<String> {
     Ok(version.to_owned())
 }
 
-/// Returns the cache folder for `name` at the state of its `pins`, filled by `fill` if it was not yet.
+/// Returns the cache folder for `name` at the state of its `pins`, filled by `fill` if it was not
+/// yet.
 pub fn install(
     name: &str,
     pins: &[&Path],

@@ -1,4 +1,5 @@
-//! How is Sprawl started from outside? As a person would: the binary, a data directory, two addresses.
+//! How is Sprawl started from outside? As a person would: the binary, a data directory, two
+//! addresses.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -18,7 +19,8 @@ pub struct SprawlOptions {
     pub folder: PathBuf,
     /// Settings passed as `--set name=value`.
     pub settings: Vec<(String, String)>,
-    /// Kafka address; a free port each start when `None`. A client that must reconnect needs a fixed one.
+    /// Kafka address; a free port each start when `None`. A client that must reconnect needs a
+    /// fixed one.
     pub kafka_addr: Option<SocketAddr>,
 }
 

@@ -1,7 +1,7 @@
 //! What do the history of the producers and the records read back say? Pure: text in, verdict out.
 //!
-//! An acknowledgement binds a record to one offset for ever. An unknown outcome is never taken for a failure: a
-//! record without a report may be there or not, but at most once and in order.
+//! An acknowledgement binds a record to one offset for ever. An unknown outcome is never taken for
+//! a failure: a record without a report may be there or not, but at most once and in order.
 
 use std::collections::BTreeMap;
 
