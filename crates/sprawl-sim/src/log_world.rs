@@ -133,7 +133,12 @@ impl World {
     async fn live(&mut self, life: &Life) -> Check {
         let io = self.start(life);
         let Some((store, logs)) = self.open(&io, life)? else {
-            self.crash(life, CrashKind::Kill);
+            // The planned crash may be what kept it from opening.
+            let kind = match life.end {
+                End::Crash(kind, _) if self.handles.disk.is_down() => kind,
+                _ => CrashKind::Kill,
+            };
+            self.crash(life, kind);
             return self.shared.violation();
         };
         let mut clients = JoinSet::new();

@@ -85,7 +85,16 @@ impl Life {
             flips: None,
         };
         match random.below(6) {
-            0 => life.faults.push((OpKind::Sync, 1 + random.below(60))),
+            0 => {
+                life.faults.push((OpKind::Sync, 1 + random.below(60)));
+                // After a failed sync readers see bytes that no later sync brings to the platter. Only a
+                // restart of the machine shows what is really there, so that is how these lives end.
+                if let End::Crash(_, operation) = life.end {
+                    life.end = End::Crash(CrashKind::PowerCut, operation);
+                } else {
+                    life.end = End::Crash(CrashKind::PowerCut, 600);
+                }
+            }
             1 => life.faults.push((OpKind::Write, 1 + random.below(200))),
             2 => life.free_bytes = Some(random.below(512 * 1024)),
             3 => life.faults.push((OpKind::Read, 1 + random.below(40))),
