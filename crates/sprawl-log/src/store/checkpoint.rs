@@ -58,7 +58,12 @@ impl Shared {
             .cloned()
             .collect();
         for partition in &partitions {
-            self.flush_partition(worker, partition)?;
+            self.write_partition(worker, partition)?;
+        }
+        // All writes come before the first sync: one commit of the file system then covers the new sizes
+        // of all files, and the syncs after it only flush the disk's cache.
+        for partition in &partitions {
+            partition.sync_segments()?;
         }
         let dir = self.dir.join(PARTITIONS_DIR);
         self.io
@@ -95,8 +100,8 @@ impl Shared {
         Ok(())
     }
 
-    /// Writes and syncs what was durable of a partition when this began.
-    fn flush_partition(
+    /// Writes what was durable of a partition when this began.
+    fn write_partition(
         &self,
         worker: &mut WriteBehind,
         partition: &Arc<PartitionLog>,
@@ -107,7 +112,6 @@ impl Shared {
                 break;
             }
         }
-        partition.sync_segments()?;
         Ok(())
     }
 

@@ -25,6 +25,8 @@ const STALL_PAUSE: Duration = Duration::from_millis(5);
 const IDLE_PAUSE: Duration = Duration::from_secs(1);
 /// A checkpoint is due when the journal is this full.
 const CHECKPOINT_FILL_PERCENT: u64 = 50;
+/// A checkpoint is not due before this many bytes for each file that it has to sync.
+const CHECKPOINT_BYTES_PER_FILE: u64 = 512 << 10;
 const STAGING_BYTES: usize = 1 << 20;
 const STAGING_BYTES_KEPT: usize = 4 << 20;
 
@@ -229,9 +231,14 @@ impl WriteBehind {
             .settings
             .journal_bytes_max
             .saturating_mul(CHECKPOINT_FILL_PERCENT);
+        // A checkpoint costs a sync of each file that was written: with many, it pays to wait longer.
+        let files = u64::try_from(self.dirty.len()).unwrap_or(u64::MAX);
+        let checkpoint_bytes = files
+            .saturating_mul(CHECKPOINT_BYTES_PER_FILE)
+            .max(shared.settings.checkpoint_bytes);
         let is_idle = now.saturating_sub(self.last_checkpoint) >= shared.settings.checkpoint_idle;
         shared.wants_checkpoint.load(Ordering::Acquire)
-            || live >= shared.settings.checkpoint_bytes
+            || live >= checkpoint_bytes
             || fill >= cap
             || (is_idle
                 && shared
