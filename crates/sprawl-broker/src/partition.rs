@@ -11,6 +11,7 @@ use sprawl_core::config::TopicConfig;
 use sprawl_core::partition::{ProducerStates, SequenceVerdict};
 use sprawl_io::Clock;
 use sprawl_log::{LogRead, PRODUCER_SNAPSHOT, PartitionLog, ReadError, ReadRequest};
+use sprawl_model::mutant::{Mutant, active};
 use sprawl_model::{LeaderEpoch, Offset, PartitionKey, TopicPartition, batch};
 
 use crate::replicated_log::{AppendError, Appended, ReplicatedLog};
@@ -194,6 +195,9 @@ impl ReplicatedLog for Partition {
 fn rebuild_producers(log: &Arc<PartitionLog>, now_ms: i64) -> Result<ProducerStates, ReadError> {
     let mut from = log.log_start();
     let mut producers = ProducerStates::new(from);
+    if active(Mutant::DedupStateLostAtRestart) {
+        return Ok(producers);
+    }
     if let Some((offset, bytes)) = log.load_snapshot(PRODUCER_SNAPSHOT) {
         match ProducerStates::decode(&bytes) {
             Ok(decoded) if offset <= log.log_end() => {

@@ -55,6 +55,13 @@ fn catch(mutant: Mutant, from: u64, count: u64) -> Option<(World, u64, String)> 
 }
 
 /// Where a bug can show itself.
-fn worlds(_mutant: Mutant) -> &'static [World] {
-    &[World::Log]
+fn worlds(mutant: Mutant) -> &'static [World] {
+    match mutant {
+        Mutant::DedupStateLostAtRestart | Mutant::ZombieCommitAccepted => &[World::Broker],
+        Mutant::AckBeforeSync
+        | Mutant::JournalRecycledBeforeSegmentSync
+        | Mutant::IndexTrustedWithoutRebuild
+        | Mutant::TornTailNotCut
+        | Mutant::FailedSyncRetried => &[World::Log],
+    }
 }

@@ -4,6 +4,7 @@
 //! protocol type and no record of its own.
 
 use sprawl_model::TopicPartition;
+use sprawl_model::mutant::{Mutant, active};
 
 use super::effect::Token;
 use super::error::GroupError;
@@ -65,7 +66,7 @@ fn validate_member(group: &Group, request: &OffsetCommitRequest) -> Result<(), G
     let names_member = !request.member_id.is_empty() || request.group_instance_id.is_some();
     if request.generation >= 0 || names_member {
         group.validate_member(&request.member_id, request.group_instance_id.as_deref())?;
-        if request.generation != group.generation {
+        if request.generation != group.generation && !active(Mutant::ZombieCommitAccepted) {
             return Err(GroupError::IllegalGeneration);
         }
     } else if !is_empty {
