@@ -24,6 +24,7 @@ use crate::dispatch::{BadRequest, RequestContext};
 use crate::fetch::read::{self, Isolation, PartitionRead, Pass, Resolved};
 use crate::fetch::session::{
     FetchKey, FetchPartition, SESSION_ID_NONE, SessionError, SessionKind, SessionRequest, Told,
+    TopicNaming,
 };
 use crate::outgoing::{Chunk, OutgoingFrame};
 
@@ -111,9 +112,15 @@ fn session_request(context: &RequestContext, request: FetchRequest) -> SessionRe
         }));
     }
     let (session_id, epoch) = (request.session_id, request.session_epoch);
+    let naming = if context.version >= TOPIC_ID_VERSION {
+        TopicNaming::ById
+    } else {
+        TopicNaming::ByName
+    };
     SessionRequest {
         session_id,
         epoch,
+        naming,
         partitions,
         forgotten,
     }
@@ -140,6 +147,7 @@ fn session_failure(error: SessionError) -> FetchReply<Chunk> {
     let code = match error {
         SessionError::NotFound => ErrorCode::FetchSessionIdNotFound,
         SessionError::InvalidEpoch => ErrorCode::InvalidFetchSessionEpoch,
+        SessionError::OtherNaming => ErrorCode::FetchSessionTopicIdError,
     };
     FetchReply {
         error_code: code.number(),

@@ -2,11 +2,12 @@
 //!
 //! A session lets a consumer send only what changed and hear only of partitions with news. Pure:
 //! time is passed in. A session is used by one request at a time, in epoch order; anything else is
-//! an error that makes the client start over.
+//! an error that makes the client start over. All sessions together hold at most
+//! [`SESSION_BYTES_MAX`]; whoever would need more fetches without a session.
 //!
 //! Source: KIP-227; `FetchSession.scala` for the order of partitions and the eviction rule.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,6 +16,10 @@ use sprawl_model::{LeaderEpoch, Offset, PartitionId, TopicId};
 /// A session that was used this recently is not evicted for a new one
 /// (`min.incremental.fetch.session.eviction.ms`).
 const EVICTION_AGE_MIN: Duration = Duration::from_secs(120);
+
+/// What all sessions together may hold, in bytes as [`entry_bytes`] counts them: some 500,000
+/// partitions.
+const SESSION_BYTES_MAX: usize = 128 * 1024 * 1024;
 
 /// "No session" on the wire.
 pub(crate) const SESSION_ID_NONE: i32 = 0;
@@ -60,13 +65,36 @@ pub(crate) struct Told {
     pub(crate) failed: bool,
 }
 
+/// How a client names topics: by name before v13, by id since. A session stays with one way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TopicNaming {
+    ByName,
+    ById,
+}
+
 #[derive(Debug)]
 struct Session {
     epoch: i32,
     used: Duration,
-    partitions: BTreeMap<FetchKey, (FetchPartition, Option<Told>)>,
-    /// The order in which partitions are read; those that gave bytes go to the end.
-    order: VecDeque<FetchKey>,
+    naming: TopicNaming,
+    partitions: BTreeMap<FetchKey, Entry>,
+    /// Whose turn to be read is next, by [`Entry::turn`]; who gave bytes takes a new turn.
+    order: BTreeMap<u64, FetchKey>,
+    turn_next: u64,
+    bytes: usize,
+}
+
+/// A partition of a session.
+#[derive(Debug)]
+struct Entry {
+    asked: FetchPartition,
+    told: Option<Told>,
+    turn: u64,
+}
+
+/// About what a partition of a session takes: the entry, its key twice, the maps' nodes.
+fn entry_bytes(key: &FetchKey) -> usize {
+    2 * size_of::<FetchKey>() + size_of::<Entry>() + 64 + key.topic.len()
 }
 
 /// Why a session cannot be used.
@@ -76,6 +104,8 @@ pub(crate) enum SessionError {
     NotFound,
     /// The epoch is not the next one.
     InvalidEpoch,
+    /// The session names topics in the other way.
+    OtherNaming,
 }
 
 /// What a request is, once its session fields are read.
@@ -101,6 +131,7 @@ pub(crate) struct FetchSessions {
 pub(crate) struct SessionRequest {
     pub(crate) session_id: i32,
     pub(crate) epoch: i32,
+    pub(crate) naming: TopicNaming,
     pub(crate) partitions: Vec<FetchPartition>,
     pub(crate) forgotten: Vec<FetchKey>,
 }
@@ -134,26 +165,37 @@ impl FetchSessions {
                 sessions.remove(&request.session_id);
             }
             let wanted = request.epoch == EPOCH_INITIAL && !request.partitions.is_empty();
-            let kind = match wanted && self.make_room(&mut sessions, now) {
-                true if fresh_id > 0 && !sessions.contains_key(&fresh_id) => {
-                    sessions.insert(fresh_id, Session::new(&request.partitions, now));
-                    SessionKind::Full(fresh_id)
-                }
-                _ => SessionKind::Sessionless,
+            let is_free = fresh_id > 0 && !sessions.contains_key(&fresh_id);
+            if !wanted || !is_free {
+                return Ok((SessionKind::Sessionless, request.partitions));
+            }
+            let session = Session::new(&request, now);
+            let kind = if self.make_room(&mut sessions, session.bytes, now) {
+                sessions.insert(fresh_id, session);
+                SessionKind::Full(fresh_id)
+            } else {
+                SessionKind::Sessionless
             };
             return Ok((kind, request.partitions));
         }
-        let session = sessions
-            .get_mut(&request.session_id)
-            .ok_or(SessionError::NotFound)?;
+        let id = request.session_id;
+        let session = sessions.get_mut(&id).ok_or(SessionError::NotFound)?;
         if session.epoch != request.epoch {
             return Err(SessionError::InvalidEpoch);
         }
+        if session.naming != request.naming {
+            return Err(SessionError::OtherNaming);
+        }
         session.epoch = next_epoch(session.epoch);
         session.used = now;
+        let bytes_before = session.bytes;
         session.update(request.partitions, &request.forgotten);
         let partitions = session.in_order();
-        Ok((SessionKind::Incremental(request.session_id), partitions))
+        if session.bytes > bytes_before && held_bytes(&sessions) > SESSION_BYTES_MAX {
+            sessions.remove(&id);
+            return Err(SessionError::NotFound);
+        }
+        Ok((SessionKind::Incremental(id), partitions))
     }
 
     /// Notes what the client is about to hear; returns whether the partition must be in the
@@ -168,33 +210,42 @@ impl FetchSessions {
         let Some(session) = sessions.get_mut(&id) else {
             return true;
         };
-        let Some((_, before)) = session.partitions.get_mut(key) else {
+        let Some(entry) = session.partitions.get_mut(key) else {
             return true;
         };
-        let news = bytes > 0 || told.failed || *before != Some(told);
-        *before = Some(told);
-        if bytes > 0 {
-            session.order.retain(|other| other != key);
-            session.order.push_back(key.clone());
+        let news = bytes > 0 || told.failed || entry.told != Some(told);
+        entry.told = Some(told);
+        if bytes > 0
+            && let Some(key) = session.order.remove(&entry.turn)
+        {
+            entry.turn = session.turn_next;
+            session.turn_next += 1;
+            session.order.insert(entry.turn, key);
         }
         news || !incremental
     }
 
-    /// Drops the least recently used session when all slots are taken and it is old enough.
-    fn make_room(&self, sessions: &mut BTreeMap<i32, Session>, now: Duration) -> bool {
-        if sessions.len() < self.slots {
-            return true;
+    /// Drops the least recently used sessions, where they are old enough, until there is a slot and
+    /// room for `bytes`.
+    fn make_room(
+        &self,
+        sessions: &mut BTreeMap<i32, Session>,
+        bytes: usize,
+        now: Duration,
+    ) -> bool {
+        let bytes_max = SESSION_BYTES_MAX.saturating_sub(bytes);
+        while sessions.len() >= self.slots || held_bytes(sessions) > bytes_max {
+            let oldest = sessions.iter().min_by_key(|(_, session)| session.used);
+            let Some((id, session)) = oldest else {
+                return false;
+            };
+            if now.saturating_sub(session.used) < EVICTION_AGE_MIN {
+                return false;
+            }
+            let id = *id;
+            sessions.remove(&id);
         }
-        let oldest = sessions.iter().min_by_key(|(_, session)| session.used);
-        let Some((id, session)) = oldest else {
-            return false;
-        };
-        if now.saturating_sub(session.used) < EVICTION_AGE_MIN {
-            return false;
-        }
-        let id = *id;
-        sessions.remove(&id);
-        true
+        bytes <= SESSION_BYTES_MAX
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<i32, Session>> {
@@ -202,39 +253,52 @@ impl FetchSessions {
     }
 }
 
+fn held_bytes(sessions: &BTreeMap<i32, Session>) -> usize {
+    sessions.values().map(|session| session.bytes).sum()
+}
+
 impl Session {
-    fn new(partitions: &[FetchPartition], now: Duration) -> Self {
+    fn new(request: &SessionRequest, now: Duration) -> Self {
         let mut session = Self {
             epoch: next_epoch(EPOCH_INITIAL),
             used: now,
+            naming: request.naming,
             partitions: BTreeMap::new(),
-            order: VecDeque::new(),
+            order: BTreeMap::new(),
+            turn_next: 0,
+            bytes: 0,
         };
-        session.update(partitions.to_vec(), &[]);
+        session.update(request.partitions.clone(), &[]);
         session
     }
 
     fn update(&mut self, partitions: Vec<FetchPartition>, forgotten: &[FetchKey]) {
-        for partition in partitions {
-            match self.partitions.get_mut(&partition.key) {
-                Some((known, _)) => *known = partition,
-                None => {
-                    self.order.push_back(partition.key.clone());
-                    self.partitions
-                        .insert(partition.key.clone(), (partition, None));
-                }
+        for asked in partitions {
+            if let Some(known) = self.partitions.get_mut(&asked.key) {
+                known.asked = asked;
+                continue;
             }
+            let (key, turn) = (asked.key.clone(), self.turn_next);
+            self.turn_next += 1;
+            self.bytes += entry_bytes(&key);
+            self.order.insert(turn, key.clone());
+            let told = None;
+            self.partitions.insert(key, Entry { asked, told, turn });
         }
         for key in forgotten {
-            if self.partitions.remove(key).is_some() {
-                self.order.retain(|other| other != key);
+            if let Some(entry) = self.partitions.remove(key) {
+                self.order.remove(&entry.turn);
+                self.bytes -= entry_bytes(key);
             }
         }
     }
 
     fn in_order(&self) -> Vec<FetchPartition> {
-        let known = self.order.iter().filter_map(|key| self.partitions.get(key));
-        known.map(|(partition, _)| partition.clone()).collect()
+        let known = self
+            .order
+            .values()
+            .filter_map(|key| self.partitions.get(key));
+        known.map(|entry| entry.asked.clone()).collect()
     }
 }
 
@@ -269,6 +333,7 @@ mod tests {
         SessionRequest {
             session_id: id,
             epoch,
+            naming: TopicNaming::ByName,
             partitions,
             forgotten: Vec::new(),
         }
@@ -394,6 +459,53 @@ mod tests {
             .begin(request(0, 0, vec![partition(0, 0)]), later, 7)
             .unwrap();
         assert_eq!(kind, SessionKind::Full(7));
+    }
+
+    #[test]
+    fn a_session_stays_with_names_or_with_ids() {
+        let sessions = FetchSessions::new(10);
+        sessions
+            .begin(request(0, 0, vec![partition(0, 0)]), NOW, 5)
+            .unwrap();
+        let by_id = SessionRequest {
+            naming: TopicNaming::ById,
+            ..request(5, 1, vec![])
+        };
+        let error = sessions.begin(by_id, NOW, 6).unwrap_err();
+        assert_eq!(error, SessionError::OtherNaming);
+        assert!(sessions.begin(request(5, 1, vec![]), NOW, 6).is_ok());
+    }
+
+    #[test]
+    fn all_sessions_together_hold_a_limited_number_of_bytes() {
+        let sessions = FetchSessions::new(10);
+        let long: Arc<str> = "x".repeat(SESSION_BYTES_MAX / 3).into();
+        let large = |number| {
+            let mut large = partition(number, 0);
+            large.key.topic = Arc::clone(&long);
+            large
+        };
+        for id in [5, 6] {
+            let (kind, _) = sessions
+                .begin(request(0, 0, vec![large(0)]), NOW, id)
+                .unwrap();
+            assert_eq!(kind, SessionKind::Full(id));
+        }
+        let (kind, read) = sessions
+            .begin(request(0, 0, vec![large(0)]), NOW, 7)
+            .unwrap();
+        assert_eq!((kind, read.len()), (SessionKind::Sessionless, 1));
+        let error = sessions
+            .begin(request(6, 1, vec![large(1)]), NOW, 8)
+            .unwrap_err();
+        assert_eq!(error, SessionError::NotFound, "the client starts over");
+        assert_eq!(sessions.count(), 1);
+        let forget = SessionRequest {
+            forgotten: vec![large(0).key],
+            ..request(5, 1, vec![])
+        };
+        sessions.begin(forget, NOW, 8).unwrap();
+        assert_eq!(held_bytes(&sessions.lock()), 0);
     }
 
     #[test]
