@@ -46,6 +46,8 @@ pub(crate) struct Broker {
     pub(crate) connections: Connections,
     /// Bytes of the requests that are being worked on.
     pub(crate) queued_bytes: AtomicU64,
+    /// Bytes of large requests that have not arrived whole.
+    pub(crate) unfinished_bytes: AtomicU64,
     pub(crate) metrics: BrokerMetrics,
     pub(crate) stop: watch::Sender<bool>,
 }

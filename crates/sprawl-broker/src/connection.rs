@@ -7,7 +7,8 @@
 //!
 //! Bounds: no more is reserved for a frame than its peer has proved to send (at least
 //! [`FRAME_RESERVE_BYTES_MIN`]); at most [`REQUESTS_IN_FLIGHT_MAX`] requests and about
-//! [`IN_FLIGHT_BYTES_MAX`] of them wait; a peer that neither ends a frame, nor sends
+//! [`IN_FLIGHT_BYTES_MAX`] of them wait; large unfinished frames of all connections share
+//! `queued.max.request.bytes`; a peer that neither ends a frame, nor sends
 //! [`PROGRESS_BYTES_MIN`], nor takes a response for `connections.max.idle.ms` is cut off.
 
 use std::collections::VecDeque;
@@ -15,7 +16,7 @@ use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -81,13 +82,16 @@ pub(crate) enum ConnectionError {
     /// Nothing was heard for `connections.max.idle.ms`.
     #[error("idle for {0:?}")]
     Idle(Duration),
+    /// All connections' unfinished requests have reached `queued.max.request.bytes`.
+    #[error("no room for the rest of a request, {0} bytes of unfinished ones are held")]
+    NoRoom(u64),
 }
 
 /// A request that has arrived, until its response is ready.
 struct InFlight {
     request: Started,
     /// Counted against `queued.max.request.bytes`.
-    queued: QueuedBytes,
+    queued: HeldBytes,
 }
 
 enum Started {
@@ -97,27 +101,34 @@ enum Started {
     Other(BoxFuture<'static, Reply>),
 }
 
-/// Request bytes that the broker holds, counted for as long as this lives.
-struct QueuedBytes {
+/// Bytes of one connection that the broker holds, counted for as long as this lives.
+struct HeldBytes {
     broker: Arc<Broker>,
+    total: fn(&Broker) -> &AtomicU64,
     count: u64,
 }
 
-impl QueuedBytes {
-    fn new(broker: &Arc<Broker>, count: u64) -> Self {
-        broker.queued_bytes.fetch_add(count, Ordering::Relaxed);
+impl HeldBytes {
+    fn new(broker: &Arc<Broker>, total: fn(&Broker) -> &AtomicU64, count: u64) -> Self {
+        total(broker).fetch_add(count, Ordering::Relaxed);
         Self {
             broker: broker.clone(),
+            total,
             count,
         }
     }
+
+    fn set(&mut self, count: u64) {
+        let total = (self.total)(&self.broker);
+        total.fetch_add(count, Ordering::Relaxed);
+        total.fetch_sub(self.count, Ordering::Relaxed);
+        self.count = count;
+    }
 }
 
-impl Drop for QueuedBytes {
+impl Drop for HeldBytes {
     fn drop(&mut self) {
-        self.broker
-            .queued_bytes
-            .fetch_sub(self.count, Ordering::Relaxed);
+        (self.total)(&self.broker).fetch_sub(self.count, Ordering::Relaxed);
     }
 }
 
@@ -144,6 +155,8 @@ pub(crate) struct Connection {
     peer: Peer,
     stream: Stream,
     buffer: BytesMut,
+    /// The buffer's size where it is large: a frame that is not complete.
+    unfinished: HeldBytes,
     in_flight: VecDeque<InFlight>,
     /// How the connection ends once everything in flight is answered; nothing more is read then.
     ending: Option<Result<(), ConnectionError>>,
@@ -159,11 +172,13 @@ impl Connection {
     pub(crate) fn new(broker: Arc<Broker>, peer: Peer, stream: Stream) -> Self {
         let (buffer, in_flight) = (BytesMut::new(), VecDeque::new());
         let heard = broker.io().clock.monotonic();
+        let unfinished = HeldBytes::new(&broker, |broker| &broker.unfinished_bytes, 0);
         Self {
             broker,
             peer,
             stream,
             buffer,
+            unfinished,
             in_flight,
             ending: None,
             frame_bytes_seen: 0,
@@ -177,6 +192,7 @@ impl Connection {
     pub(crate) async fn serve(mut self) -> Result<(), ConnectionError> {
         loop {
             self.start_arrived_requests();
+            self.count_unfinished()?;
             if self.in_flight.is_empty()
                 && let Some(end) = self.ending.take()
             {
@@ -194,6 +210,22 @@ impl Connection {
                 Event::Idle => return Err(ConnectionError::Idle(self.broker.limits().idle_max)),
             }
         }
+    }
+
+    /// Counts a large unfinished frame, and gives up where all connections' are too many: small
+    /// requests go on.
+    fn count_unfinished(&mut self) -> Result<(), ConnectionError> {
+        let size = self.buffer.len();
+        if size <= BUFFER_KEPT_BYTES_MAX {
+            self.unfinished.set(0);
+            return Ok(());
+        }
+        self.unfinished.set(size as u64);
+        let held = self.broker.unfinished_bytes.load(Ordering::Relaxed);
+        if held > self.broker.limits().queued_bytes_max {
+            return Err(ConnectionError::NoRoom(held));
+        }
+        Ok(())
     }
 
     /// Notes a sign of life.
@@ -221,7 +253,7 @@ impl Connection {
             self.hear();
             let size = frame.len() as u64;
             self.broker.metrics().bytes_in.increment(size);
-            let queued = QueuedBytes::new(&self.broker, size);
+            let queued = HeldBytes::new(&self.broker, |broker| &broker.queued_bytes, size);
             match dispatch::parse(frame, &self.peer, self.heard) {
                 Ok(arrival) => {
                     let request = self.start(arrival);

@@ -125,6 +125,9 @@ fn log_end(address: SocketAddr, result: Result<(), ConnectionError>) {
             debug!(%address, %error, "connection lost");
         }
         Err(ConnectionError::Idle(idle)) => debug!(%address, ?idle, "idle connection closed"),
+        Err(ConnectionError::NoRoom(held)) => {
+            warn!(%address, held, "connection closed, too many unfinished requests are held");
+        }
         Err(error) => info!(%address, %error, "connection closed for breaking the protocol"),
     }
 }

@@ -38,7 +38,8 @@ pub(crate) struct Limits {
     pub(crate) idle_max: Duration,
     /// `fetch.max.bytes`.
     pub(crate) fetch_bytes_max: usize,
-    /// `queued.max.request.bytes`; the hot queue's limit where that is not set.
+    /// `queued.max.request.bytes`; where that is not set the hot queue's limit, with room for the
+    /// largest request.
     pub(crate) queued_bytes_max: u64,
 }
 
@@ -53,7 +54,9 @@ impl Limits {
             connection_per_ip_count_max: connections.count_per_ip_max,
             idle_max: connections.idle_max.unwrap_or(IDLE_FOREVER),
             fetch_bytes_max: connections.fetch_bytes_max,
-            queued_bytes_max: connections.queued_bytes_max.unwrap_or(hot_bytes_max),
+            queued_bytes_max: connections
+                .queued_bytes_max
+                .unwrap_or_else(|| hot_bytes_max.max(connections.request_bytes_max as u64)),
         }
     }
 }

@@ -15,7 +15,8 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 /// Slices given to one vectored write; the kernel takes up to 1,024.
 const SLICES_PER_WRITE_MAX: usize = 64;
 
-/// Bytes of a file range that are sent, or loaded where the kernel cannot copy them itself, at once.
+/// Bytes of a file range that are sent, or loaded where the kernel cannot copy them itself, at
+/// once.
 const FILE_STEP_BYTES_MAX: usize = 1024 * 1024;
 
 /// A piece of a response.

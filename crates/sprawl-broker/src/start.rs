@@ -360,6 +360,7 @@ fn assemble(
         coordinator: Arc::new(GroupCoordinator::new(io.clone(), &settings)),
         connections: Connections::default(),
         queued_bytes: AtomicU64::new(0),
+        unfinished_bytes: AtomicU64::new(0),
         metrics: BrokerMetrics::register(),
         stop: watch::Sender::new(false),
         io,

@@ -288,6 +288,12 @@ fn session_errors_are_answered_for_the_whole_request() {
         let mut node = with_batches().await;
         let full = fetch_from("t", vec![fetch_partition(0, 0)]).with_session_epoch(0);
         let id = node.fetch(12, full).await.session_id;
+        let other_naming = FetchRequest::default()
+            .with_session_id(id)
+            .with_session_epoch(1);
+        let answer = node.fetch(13, other_naming).await;
+        let code = ErrorCode::FetchSessionTopicIdError.number();
+        assert_eq!(answer.error_code, code);
         let ask = |id, epoch| {
             FetchRequest::default()
                 .with_session_id(id)

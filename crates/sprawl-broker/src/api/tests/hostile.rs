@@ -171,6 +171,35 @@ fn peer_that_trickles_bytes_cannot_hold_its_connection() {
 }
 
 #[test]
+fn unfinished_requests_of_all_connections_share_one_limit_and_small_ones_go_on() {
+    simulate(async {
+        let limits = [
+            ("queued.max.request.bytes", "2000000"),
+            ("socket.request.max.bytes", "2000000"),
+        ];
+        let mut node = Node::start(&limits).await;
+        node.create_one(topic("t", 1, 1)).await;
+        let half = [&1_900_000_u32.to_be_bytes()[..], &[0; 900_000]].concat();
+        let mut streams = Vec::new();
+        for _ in 0..2 {
+            let mut stream = node.connect().await;
+            stream.write_all(&half).await.unwrap();
+            streams.push(stream);
+        }
+        let mut third = node.connect().await;
+        // The broker may close while this is still being written.
+        drop(third.write_all(&half).await);
+        assert!(is_closed(&mut third).await);
+        assert!(!is_closed(&mut streams[0]).await);
+        assert_eq!(node.append("t", batch(&["a"])).await, (NONE, 0));
+        drop(streams);
+        sleep(Duration::from_millis(1)).await;
+        let held = &node.broker.broker.unfinished_bytes;
+        assert_eq!(held.load(std::sync::atomic::Ordering::Relaxed), 0);
+    });
+}
+
+#[test]
 fn slow_sender_of_a_large_frame_is_served() {
     simulate(async {
         let mut node = Node::start(&[IDLE]).await;
