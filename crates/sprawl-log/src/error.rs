@@ -104,7 +104,8 @@ pub enum LogError {
 }
 
 impl LogError {
-    /// Tells a full disk, which passes, from failures after which nothing is known of what is on disk.
+    /// Tells a full disk, which passes, from failures after which nothing is known of what is on
+    /// disk.
     pub(crate) fn is_out_of_space(&self) -> bool {
         match self {
             // A sync that found no space has lost writes like any other failed sync.

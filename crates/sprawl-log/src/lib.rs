@@ -1,8 +1,8 @@
 //! The durable log: journal, segments, state store, hot queue, recovery, retention.
 //!
-//! A batch goes to memory and, in the same call, to the journal's queue; the journal writes and syncs
-//! groups of batches of all partitions; the write-behind side moves batches to segments in large
-//! runs; a checkpoint makes those durable and lets journal files be used again. Whoever waits
+//! A batch goes to memory and, in the same call, to the journal's queue; the journal writes and
+//! syncs groups of batches of all partitions; the write-behind side moves batches to segments in
+//! large runs; a checkpoint makes those durable and lets journal files be used again. Whoever waits
 //! gets a [`Durable`], which only the flush path can make.
 #![warn(
     clippy::indexing_slicing,

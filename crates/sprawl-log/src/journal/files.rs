@@ -1,7 +1,7 @@
 //! The files of the journal: written with zeros once, then used again and again.
 //!
-//! A file's place in the journal is its generation, not its name. Overwriting written blocks needs no
-//! new metadata, so that a sync is one flush of the disk's cache.
+//! A file's place in the journal is its generation, not its name. Overwriting written blocks needs
+//! no new metadata, so that a sync is one flush of the disk's cache.
 
 use std::io::IoSlice;
 use std::path::{Path, PathBuf};

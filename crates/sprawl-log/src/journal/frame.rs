@@ -1,7 +1,7 @@
 //! How frames and file headers look in the journal (`docs/formats/journal.md`).
 //!
-//! A frame is a header and one record batch. The frame's checksum covers the header and the first 21
-//! bytes of the batch, where the batch's own CRC stands; that CRC covers the rest. So every byte
+//! A frame is a header and one record batch. The frame's checksum covers the header and the first
+//! 21 bytes of the batch, where the batch's own CRC stands; that CRC covers the rest. So every byte
 //! is covered, and the payload is not read a second time. Each header repeats the checksum of the
 //! frame before it: the chain.
 
@@ -151,8 +151,8 @@ impl FrameHeader {
         bytes
     }
 
-    /// Decodes a frame header that stands before (at least) the first bytes of its batch and checks its
-    /// checksum; `None` where no frame of this version stands.
+    /// Decodes a frame header that stands before (at least) the first bytes of its batch and checks
+    /// its checksum; `None` where no frame of this version stands.
     pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
         let (head, batch) = bytes.split_first_chunk::<FRAME_HEADER_BYTES>()?;
         let mut fields = Decoder::new(head);

@@ -2,8 +2,8 @@
 //!
 //! Invariants: frames are written in queue order and numbered without gaps (lsn). A frame that asks
 //! for a sync is acknowledged only after the sync of its group returned; others after the write,
-//! unless a frame of their partition before them still waits. After a failed write or sync nothing is
-//! written any more (I28).
+//! unless a frame of their partition before them still waits. After a failed write or sync nothing
+//! is written any more (I28).
 
 pub(crate) mod files;
 pub(crate) mod frame;
@@ -152,7 +152,8 @@ impl Journal {
         }
     }
 
-    /// Queues a frame. Frames of one partition are queued in offset order: the caller holds its lock.
+    /// Queues a frame. Frames of one partition are queued in offset order: the caller holds its
+    /// lock.
     ///
     /// The queue is bounded by the hot queue's limit, of which every queued byte is a part.
     pub(crate) fn push(&self, frame: Queued) {
@@ -358,7 +359,8 @@ impl Core {
             <= shared.settings.journal_bytes_max
     }
 
-    /// Makes the active file one that takes `size` more bytes; false where a checkpoint has to come first.
+    /// Makes the active file one that takes `size` more bytes; false where a checkpoint has to come
+    /// first.
     fn make_room(&mut self, shared: &Shared, size: u64) -> Result<bool, DiskError> {
         if let Some(file) = self.active.and_then(|index| self.files.get(index))
             && self.position.saturating_add(size) <= file.size
@@ -380,7 +382,8 @@ impl Core {
             }
             None => return Ok(false),
         };
-        // What was written without a sync must not be lost behind what a later sync of another file covers.
+        // What was written without a sync must not be lost behind what a later sync of another file
+        // covers.
         if self.is_unsynced {
             self.sync()?;
         }

@@ -1,9 +1,9 @@
 //! What does the journal hold? Reads the files in generation order and hands out every sound frame.
 //!
-//! Two kinds of bad bytes are told apart. A torn tail is what a crash left of the last writes: no sound
-//! frame after it knows of a sync that covered it, so it was never acknowledged as synced and is cut.
-//! Damage is everything else: a later frame, or a later file, proves that the bytes were on stable
-//! storage once. Damage is skipped and reported, never cut silently.
+//! Two kinds of bad bytes are told apart. A torn tail is what a crash left of the last writes: no
+//! sound frame after it knows of a sync that covered it, so it was never acknowledged as synced and
+//! is cut. Damage is everything else: a later frame, or a later file, proves that the bytes were on
+//! stable storage once. Damage is skipped and reported, never cut silently.
 //!
 //! A session never continues the file of an earlier one, so that what lies behind a cut is not read
 //! again: each file is read up to the first lsn of the next one.
@@ -364,7 +364,8 @@ impl FileReader<'_> {
         })
     }
 
-    /// Decides between torn tail (`None`) and damage, and returns where the next sound frame stands.
+    /// Decides between torn tail (`None`) and damage, and returns where the next sound frame
+    /// stands.
     fn resume_after(
         &mut self,
         position: u64,

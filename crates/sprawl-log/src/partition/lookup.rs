@@ -1,7 +1,7 @@
 //! Look-ups by timestamp, and the walk over batch headers. Blocking where records are in segments.
 //!
-//! Source: ListOffsets as Kafka answers it: the first record whose timestamp is at least the one asked
-//! for, found down to the record; -3 is the record with the largest timestamp (KIP-734).
+//! Source: ListOffsets as Kafka answers it: the first record whose timestamp is at least the one
+//! asked for, found down to the record; -3 is the record with the largest timestamp (KIP-734).
 
 use std::collections::VecDeque;
 use std::sync::Arc;

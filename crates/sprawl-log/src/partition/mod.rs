@@ -51,8 +51,8 @@ pub struct PartitionLog {
     journal_end: AtomicI64,
     /// The end of the last batch that asked for a sync.
     sync_end: AtomicI64,
-    /// Nothing is acknowledged before segments are synced up to here; -1 is none. Set when a partition
-    /// leaves memory mode, since the journal alone does not hold the batches before.
+    /// Nothing is acknowledged before segments are synced up to here; -1 is none. Set when a
+    /// partition leaves memory mode, since the journal alone does not hold the batches before.
     hold: AtomicI64,
     /// Bytes in segments and in memory above them.
     size_bytes: AtomicU64,
@@ -137,8 +137,8 @@ impl PartitionLog {
 
     /// Appends one batch, which waits for its flush as the result.
     ///
-    /// Shape: exactly one record batch (magic 2), offset and leader epoch patched, `base_offset` equal to
-    /// the log end. The caller holds its own lock on the partition.
+    /// Shape: exactly one record batch (magic 2), offset and leader epoch patched, `base_offset`
+    /// equal to the log end. The caller holds its own lock on the partition.
     /// Errors: nothing was written; see the variants.
     pub fn append(
         self: &Arc<Self>,
@@ -264,9 +264,9 @@ impl PartitionLog {
 
     /// Returns the leader epoch that an epoch's records end under and the offset they end at.
     ///
-    /// As Kafka answers: for the newest epoch the log end; for an older one the largest known epoch at or
-    /// below it and the start of the next; below the oldest, `epoch` itself and the start of the
-    /// oldest; `None` for an epoch not seen yet or an empty log.
+    /// As Kafka answers: for the newest epoch the log end; for an older one the largest known epoch
+    /// at or below it and the start of the next; below the oldest, `epoch` itself and the start of
+    /// the oldest; `None` for an epoch not seen yet or an empty log.
     /// Source: KIP-320, KIP-279.
     pub fn epoch_end(&self, epoch: LeaderEpoch) -> Option<(LeaderEpoch, Offset)> {
         let inner = self.inner();
@@ -305,10 +305,11 @@ impl PartitionLog {
         self.inner().epochs.last().map(|known| known.epoch)
     }
 
-    /// Moves the log start to `before`; [`Offset::NONE`] means the durable end. Returns the new log start.
+    /// Moves the log start to `before`; [`Offset::NONE`] means the durable end. Returns the new log
+    /// start.
     ///
-    /// The new start is on stable storage when this returns; it blocks for that. Segments wholly below
-    /// it are deleted later.
+    /// The new start is on stable storage when this returns; it blocks for that. Segments wholly
+    /// below it are deleted later.
     pub fn delete_records(&self, before: Offset) -> Result<Offset, LogError> {
         self.shared.check_online()?;
         let before = if before == Offset::NONE {
@@ -335,8 +336,8 @@ impl PartitionLog {
 
     /// Saves bytes of the layer above under a name, complete to `offset`.
     ///
-    /// They are stored at the first checkpoint that has everything below `offset` in synced segments, so
-    /// that a snapshot never speaks of records that a crash can still take.
+    /// They are stored at the first checkpoint that has everything below `offset` in synced
+    /// segments, so that a snapshot never speaks of records that a crash can still take.
     pub fn save_snapshot(&self, name: &str, offset: Offset, bytes: Vec<u8>) {
         self.inner()
             .snapshots
@@ -467,7 +468,8 @@ impl Inner {
         }
     }
 
-    /// Forgets epochs that end at or below the log start, as Kafka does: the last one before it moves up.
+    /// Forgets epochs that end at or below the log start, as Kafka does: the last one before it
+    /// moves up.
     fn cut_epochs(&mut self, log_start: Offset) {
         let above = self
             .epochs

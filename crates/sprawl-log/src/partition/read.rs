@@ -1,7 +1,7 @@
 //! Reads whole batches: the hot tail by reference, older ones as ranges of a segment file.
 //!
-//! O(log n) to find the first batch; at most a few header reads around two index entries. No lock is
-//! held while a file is read.
+//! O(log n) to find the first batch; at most a few header reads around two index entries. No lock
+//! is held while a file is read.
 
 use std::io;
 use std::sync::Arc;
@@ -224,7 +224,8 @@ impl PartitionLog {
         Ok(())
     }
 
-    /// Returns the entries in the state store, or `None` where they are missing or fail their checks.
+    /// Returns the entries in the state store, or `None` where they are missing or fail their
+    /// checks.
     fn saved_index(&self, segment: &Segment) -> Option<Vec<IndexEntry>> {
         let prefix = segment_key(self.key, segment.base_offset);
         let pairs: Result<_, StateError> = self.shared.state.scan(ColumnFamily::Index, &prefix);

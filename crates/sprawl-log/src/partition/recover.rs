@@ -1,9 +1,10 @@
 //! Brings a partition back from its directory, what the state store knew of it, and journal frames.
 //!
-//! Below the flushed end everything is in synced segments: what is missing there is damage. Above it
-//! everything promised is in the journal, too: what does not pass the checks there is cut, and
-//! the journal's frames follow. Doing this again after a crash at any point gives the same log (I26).
-//! Without the state store the segments are read whole, and bad bytes before another segment are damage.
+//! Below the flushed end everything is in synced segments: what is missing there is damage. Above
+//! it everything promised is in the journal, too: what does not pass the checks there is cut, and
+//! the journal's frames follow. Doing this again after a crash at any point gives the same log
+//! (I26). Without the state store the segments are read whole, and bad bytes before another segment
+//! are damage.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -276,19 +277,25 @@ impl SegmentScan<'_> {
             self.changed
                 .insert(segment.base_offset, Arc::clone(segment));
         }
-        // A killed process leaves bytes that only the page cache holds. They count as recovered from now
-        // on, and the next checkpoint frees their journal frames: a power cut must not take them.
+        // A killed process leaves bytes that only the page cache holds. They count as recovered
+        // from now on, and the next checkpoint frees their journal frames: a power cut must not
+        // take them.
         file.sync_data()
             .map_err(DiskError::at("sync", &segment.path))?;
         segment.close_reader();
         if size > walk.position() {
-            if walk.has_remainder().map_err(at())? {
+            let is_last = self.last_base == Some(segment.base_offset);
+            let has_remainder = walk.has_remainder().map_err(at())?;
+            if is_last && !has_remainder {
+                return Ok(()); // Padding: the next run writes over it.
+            }
+            if has_remainder {
                 let position = walk.position();
                 self.cuts.push(CutSegment {
                     path: segment.path.clone(),
                     position,
                 });
-                if self.trust == Trust::Nothing && self.last_base != Some(segment.base_offset) {
+                if self.trust == Trust::Nothing && !is_last {
                     return Ok(()); // Damage, kept for inspection.
                 }
             }
@@ -343,7 +350,8 @@ impl SegmentScan<'_> {
         }
     }
 
-    /// Gives segments before the last one the digest that a crash before a checkpoint took from them.
+    /// Gives segments before the last one the digest that a crash before a checkpoint took from
+    /// them.
     fn seal_all_but_last(&mut self) {
         let disk = self.partition.shared.io.disk.as_ref();
         let before_last = self.segments.len().saturating_sub(1);

@@ -1,7 +1,7 @@
 //! Who waits for a partition's durable end: producers for their batch, fetches for anything new.
 //!
-//! A waiter checks, registers under the lock and checks again; the flush path advances the end first and
-//! then takes the lock: no wake is lost.
+//! A waiter checks, registers under the lock and checks again; the flush path advances the end
+//! first and then takes the lock: no wake is lost.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -20,7 +20,8 @@ const SWEEP_COUNT_MIN: usize = 16;
 
 /// A value that is on stable storage as far as the partition's flush mode promises.
 ///
-/// Only the flush path of this crate makes one, so that an acknowledgement cannot be built without it.
+/// Only the flush path of this crate makes one, so that an acknowledgement cannot be built without
+/// it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Durable<T>(T);
 

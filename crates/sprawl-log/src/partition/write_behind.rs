@@ -1,7 +1,7 @@
 //! Moves a partition's durable batches from the hot queue into its segments, in large runs.
 //!
-//! Only the write-behind side calls these, one call at a time per store. A batch is published in the
-//! segment before it may leave the hot queue, so that a reader always finds it in one of them.
+//! Only the write-behind side calls these, one call at a time per store. A batch is published in
+//! the segment before it may leave the hot queue, so that a reader always finds it in one of them.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -97,7 +97,8 @@ impl SegmentIndex {
         self.before(count)
     }
 
-    /// Returns the position behind which the first batch with a timestamp of at least this is found.
+    /// Returns the position behind which the first batch with a timestamp of at least this is
+    /// found.
     pub(crate) fn floor_time(&self, timestamp: i64) -> u64 {
         let count = self
             .entries

@@ -1,8 +1,8 @@
 //! Segments: runs of record batches of one partition, unchanged, in files named by base offset.
 //!
-//! A segment is written behind from the hot queue, grows only at its end, and is sealed once. Sealed
-//! means: cut to its logical size, synced, never written again, with a digest. Up to a block of
-//! zeros may follow the last batch of a segment that is not sealed (`docs/formats/segment.md`).
+//! A segment is written behind from the hot queue, grows only at its end, and is sealed once.
+//! Sealed means: cut to its logical size, synced, never written again, with a digest. Up to a block
+//! of zeros may follow the last batch of a segment that is not sealed (`docs/formats/segment.md`).
 
 pub(crate) mod index;
 pub(crate) mod walk;
@@ -154,8 +154,8 @@ pub(crate) fn file_offset(name: &str) -> Option<Offset> {
     is_offset.then(|| digits.parse().ok().map(Offset)).flatten()
 }
 
-/// Returns the name of a partition's directory: `<topic id>-<partition>`, after `t<tenant>.` where the
-/// tenant is not the default one.
+/// Returns the name of a partition's directory: `<topic id>-<partition>`, after `t<tenant>.` where
+/// the tenant is not the default one.
 pub(crate) fn dir_name(key: PartitionKey) -> String {
     if key.tenant == TenantId::DEFAULT {
         format!("{}-{}", key.topic_id, key.partition)

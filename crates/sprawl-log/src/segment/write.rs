@@ -125,8 +125,8 @@ impl SegmentWriter {
     }
 }
 
-/// Returns the digest of a segment: BLAKE3 over the headers of its batches. Each header holds the CRC of
-/// the rest of its batch, so that the digest covers every byte without reading every byte.
+/// Returns the digest of a segment: BLAKE3 over the headers of its batches. Each header holds the
+/// CRC of the rest of its batch, so that the digest covers every byte without reading every byte.
 pub(crate) fn header_digest(file: &dyn File, size: u64) -> Result<[u8; 32], WalkError> {
     let mut hasher = blake3::Hasher::new();
     let mut walk = Walk::new(file, 0, size);

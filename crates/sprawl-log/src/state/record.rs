@@ -1,4 +1,5 @@
-//! The values in the state store, each with a version and a checksum (`docs/formats/state-store.md`).
+//! The values in the state store, each with a version and a checksum
+//! (`docs/formats/state-store.md`).
 
 use sprawl_model::{LeaderEpoch, Offset, PartitionKey};
 

@@ -1,7 +1,8 @@
-//! Checkpoints: everything journalled so far goes to synced segments, then journal files are free again.
+//! Checkpoints: everything journalled so far goes to synced segments, then journal files are free
+//! again.
 //!
-//! Order: note the journal's place, write behind, sync segments and names, save and flush state, recycle.
-//! A crash between any two leaves either the old checkpoint or the new one, both true.
+//! Order: note the journal's place, write behind, sync segments and names, save and flush state,
+//! recycle. A crash between any two leaves either the old checkpoint or the new one, both true.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -60,8 +61,8 @@ impl Shared {
         for partition in &partitions {
             self.write_partition(worker, partition)?;
         }
-        // All writes come before the first sync: one commit of the file system then covers the new sizes
-        // of all files, and the syncs after it only flush the disk's cache.
+        // All writes come before the first sync: one commit of the file system then covers the new
+        // sizes of all files, and the syncs after it only flush the disk's cache.
         for partition in &partitions {
             partition.sync_segments()?;
         }

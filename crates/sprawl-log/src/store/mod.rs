@@ -169,8 +169,8 @@ impl LogStore {
 
     /// Deletes a partition with its data. Blocks.
     ///
-    /// When this returns, the partition stays deleted whatever happens: its directory bears another name,
-    /// which also keeps journal frames from bringing it back.
+    /// When this returns, the partition stays deleted whatever happens: its directory bears another
+    /// name, which also keeps journal frames from bringing it back.
     pub fn delete_partition(&self, key: PartitionKey) -> Result<(), LogError> {
         self.shared.check_online()?;
         let result = self.bury_partition(key);
@@ -216,7 +216,8 @@ impl LogStore {
 
     /// Names what gives producer state at every checkpoint and at close; once.
     ///
-    /// Its result is kept under [`PRODUCER_SNAPSHOT`] for partitions that changed since the last one.
+    /// Its result is kept under [`PRODUCER_SNAPSHOT`] for partitions that changed since the last
+    /// one.
     pub fn set_checkpoint_hook(&self, hook: CheckpointHook) {
         if self.shared.hook.set(hook).is_err() {
             tracing::warn!("the checkpoint hook was set before; the new one is ignored");
@@ -359,7 +360,8 @@ impl Shared {
         self.is_closing.load(Ordering::Acquire)
     }
 
-    /// Takes the store offline where an operation failed in a way that says nothing certain of the disk.
+    /// Takes the store offline where an operation failed in a way that says nothing certain of the
+    /// disk.
     pub(crate) fn judge<T>(&self, result: Result<T, LogError>) -> Result<T, LogError> {
         result.inspect_err(|error| {
             if error.is_fatal() {

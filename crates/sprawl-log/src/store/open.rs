@@ -289,7 +289,8 @@ impl Recovery {
         shared: &Arc<Shared>,
         observer: &dyn RecoveryObserver,
     ) -> Result<(), OpenError> {
-        // A directory that the state store knows and nobody deleted is missing: its offsets are lost.
+        // A directory that the state store knows and nobody deleted is missing: its offsets are
+        // lost.
         let missing: Vec<_> = self
             .known
             .iter()

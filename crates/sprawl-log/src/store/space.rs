@@ -1,4 +1,5 @@
-//! How full the disk is, and the ballast: a file that is given up so that a full disk can still finish.
+//! How full the disk is, and the ballast: a file that is given up so that a full disk can still
+//! finish.
 
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 

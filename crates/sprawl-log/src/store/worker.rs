@@ -231,7 +231,8 @@ impl WriteBehind {
             .settings
             .journal_bytes_max
             .saturating_mul(CHECKPOINT_FILL_PERCENT);
-        // A checkpoint costs a sync of each file that was written: with many, it pays to wait longer.
+        // A checkpoint costs a sync of each file that was written: with many, it pays to wait
+        // longer.
         let files = u64::try_from(self.dirty.len()).unwrap_or(u64::MAX);
         let checkpoint_bytes = files
             .saturating_mul(CHECKPOINT_BYTES_PER_FILE)

@@ -70,7 +70,8 @@ pub enum Dumped {
     },
 }
 
-/// Hands everything in a stopped data directory to `visit`: state, segments, journal, in that order.
+/// Hands everything in a stopped data directory to `visit`: state, segments, journal, in that
+/// order.
 pub fn dump(
     io: &Io,
     dir: &Path,

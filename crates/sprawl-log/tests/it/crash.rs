@@ -1,5 +1,6 @@
-//! A scripted workload is cut off at every single write, sync and rename, by a kill and by a power cut.
-//! What was acknowledged is there afterwards, byte for byte, and a second crash changes nothing (I26).
+//! A scripted workload is cut off at every single write, sync and rename, by a kill and by a power
+//! cut. What was acknowledged is there afterwards, byte for byte, and a second crash changes
+//! nothing (I26).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -155,7 +156,8 @@ fn is_kept(partition: i32, kind: CrashKind) -> bool {
     }
 }
 
-/// Runs to a crash at one operation, recovers, goes on to a second crash, recovers and stops cleanly.
+/// Runs to a crash at one operation, recovers, goes on to a second crash, recovers and stops
+/// cleanly.
 async fn run(seed: u64, first: u64, second: u64, kind: CrashKind) {
     let what = format!("seed {seed}, crash at {first} then {second}, {kind:?}");
     let mut world = World::new(seed);
