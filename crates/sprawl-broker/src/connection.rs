@@ -345,7 +345,9 @@ impl Connection {
                 Ok(Event::Replies(replies))
             }
             () = broker.stopping(), if ending.is_none() => Ok(Event::Shutdown),
-            received = stream.read_buf(buffer), if may_read && !pressed => Ok(Event::Received(received?)),
+            received = stream.read_buf(buffer), if may_read && !pressed => {
+                Ok(Event::Received(received?))
+            }
             () = time::sleep(nap), if pressed || idle => {
                 Ok(if pressed { Event::Look } else { Event::Idle })
             }

@@ -1,6 +1,7 @@
 //! Pure state machines: partition, group, configuration, metadata image.
 //!
-//! No async, no clock, no randomness, no I/O: time and fresh ids are arguments, effects are results.
+//! No async, no clock, no randomness, no I/O: time and fresh ids are arguments, effects are
+//! results.
 
 pub mod config;
 pub mod group;

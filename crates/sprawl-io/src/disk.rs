@@ -1,8 +1,8 @@
 //! Files and directories: blocking calls, positions in bytes, durability only after a sync.
 //!
-//! A write is durable after [`File::sync_data`]; a created, renamed or removed name is durable after
-//! [`Disk::sync_dir`] of its directory. A failed sync says nothing about earlier writes: the caller
-//! stops using the file (I28 in the correctness page).
+//! A write is durable after [`File::sync_data`]; a created, renamed or removed name is durable
+//! after [`Disk::sync_dir`] of its directory. A failed sync says nothing about earlier writes: the
+//! caller stops using the file (I28 in the correctness page).
 
 mod aligned;
 
@@ -22,9 +22,9 @@ pub enum OpenMode {
     ReadWrite,
     /// New file, reads and writes through the page cache; fails when the name is taken.
     CreateNew,
-    /// Existing or new file, reads and writes that bypass the page cache. Every position, length and
-    /// buffer address is a multiple of [`DIRECT_ALIGN_BYTES`]. Falls back to `ReadWrite` on file
-    /// systems without direct I/O.
+    /// Existing or new file, reads and writes that bypass the page cache. Every position, length
+    /// and buffer address is a multiple of [`DIRECT_ALIGN_BYTES`]. Falls back to `ReadWrite` on
+    /// file systems without direct I/O.
     Direct,
 }
 
@@ -63,8 +63,8 @@ pub trait Disk: Debug + Send + Sync + 'static {
     /// Takes an exclusive lock on a file, held until the guard is dropped. Fails with
     /// `WouldBlock` when another process holds it.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>>;
-    /// Resolves `path` to a real path for libraries that open files themselves (RocksDB), or `None` on
-    /// a simulated disk.
+    /// Resolves `path` to a real path for libraries that open files themselves (RocksDB), or `None`
+    /// on a simulated disk.
     fn real_path(&self, path: &Path) -> Option<PathBuf>;
 
     /// Reads a whole file of at most `bytes_max` bytes.

@@ -1,7 +1,8 @@
 //! The only door to clocks, randomness, files, sockets and tasks.
 //!
-//! Every component takes an [`Io`] in its constructor. The binary passes [`Io::real`]; the simulator
-//! passes one made from a seed, in which the same code meets crashes, torn writes and full disks.
+//! Every component takes an [`Io`] in its constructor. The binary passes [`Io::real`]; the
+//! simulator passes one made from a seed, in which the same code meets crashes, torn writes and
+//! full disks.
 
 #![allow(
     clippy::disallowed_methods,

@@ -1,4 +1,5 @@
-//! A world made from a seed: its disk loses what was not synced, its sockets break, its clock jumps.
+//! A world made from a seed: its disk loses what was not synced, its sockets break, its clock
+//! jumps.
 //!
 //! Everything runs on one thread. Each operation goes into a [`Trace`]; two runs from one seed have
 //! the same trace or something in the code under test is not deterministic.
@@ -39,8 +40,8 @@ pub struct SimHandles {
 }
 
 impl SimHandles {
-    /// Ends the running process: its tasks stop, its sockets close, its disk handles fail for good, and
-    /// the disk keeps what `kind` lets it keep. [`Self::restart`] starts the next.
+    /// Ends the running process: its tasks stop, its sockets close, its disk handles fail for good,
+    /// and the disk keeps what `kind` lets it keep. [`Self::restart`] starts the next.
     pub fn crash(&self, kind: CrashKind) {
         self.spawn.kill_all();
         self.net.reset_all();

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use crate::net::BoxFuture;
 
-/// Starts work. Real: tokio tasks and named threads. Simulated: everything on one thread, in seed order.
+/// Starts work. Real: tokio tasks and named threads. Simulated: everything on one thread, in seed
+/// order.
 pub trait Spawn: Debug + Send + Sync + 'static {
     /// Runs a future to its end in the background.
     fn task(&self, future: BoxFuture<'static, ()>);
 
-    /// Runs a blocking closure off the async threads and waits for it. Under the simulator it runs in
-    /// place. See [`blocking`] for a closure with a result.
+    /// Runs a blocking closure off the async threads and waits for it. Under the simulator it runs
+    /// in place. See [`blocking`] for a closure with a result.
     fn blocking_boxed(&self, call: Box<dyn FnOnce() + Send>) -> BoxFuture<'static, ()>;
 
     /// Starts a worker: `worker.step` runs on its own thread (simulated: as a task) each time its

@@ -1,5 +1,5 @@
-//! The whole broker: idempotent producers, consumers and group members speak Kafka's protocol to it while
-//! its process dies and starts again, its connections break and its disk fails.
+//! The whole broker: idempotent producers, consumers and group members speak Kafka's protocol to it
+//! while its process dies and starts again, its connections break and its disk fails.
 //!
 //! The clients live through all of it; what one life of the broker told them the next must keep.
 
@@ -104,7 +104,8 @@ pub(crate) async fn run(seed: u64) -> Outcome {
     }
 }
 
-/// Fits a life made for the log alone. Flipped bits stay with the log's own runs, where each is judged.
+/// Fits a life made for the log alone. Flipped bits stay with the log's own runs, where each is
+/// judged.
 fn for_a_broker(life: &Life) -> Life {
     Life {
         duration: life.duration * DURATION_FACTOR,
@@ -228,7 +229,8 @@ impl World {
         self.crash_count += 1;
     }
 
-    /// Waits until the life's time is over or its process died, and breaks a connection now and then.
+    /// Waits until the life's time is over or its process died, and breaks a connection now and
+    /// then.
     async fn watch(&self, life: &Life) {
         let start = self.handles.clock.monotonic();
         while self.handles.clock.monotonic() - start < life.duration

@@ -4,8 +4,8 @@ use sprawl_model::batch::{BatchError, Batches, Records, payload, verify_crc};
 use sprawl_model::limits::DECOMPRESSED_BYTES_MAX;
 use xxhash_rust::xxh3::xxh3_64;
 
-/// One partition's appends in offset order. They are dense, but where a crash took everything above the
-/// log start.
+/// One partition's appends in offset order. They are dense, but where a crash took everything above
+/// the log start.
 #[derive(Clone, Debug)]
 pub struct History {
     /// The partition's name, for messages.
@@ -116,8 +116,8 @@ impl History {
         self.acked_end = self.acked_end.min(end);
     }
 
-    /// Returns the offset and timestamp of the first record from `log_start` on that is not older than
-    /// `timestamp`.
+    /// Returns the offset and timestamp of the first record from `log_start` on that is not older
+    /// than `timestamp`.
     pub fn first_not_older(&self, timestamp: i64, log_start: i64, end: i64) -> Option<(i64, i64)> {
         let records = self
             .batches

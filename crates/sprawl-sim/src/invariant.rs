@@ -1,7 +1,7 @@
 //! What must never happen, one named check per sentence of the correctness page.
 //!
-//! A check takes what was promised and what was found, and returns the violation. It knows nothing of
-//! how the run came about, so both worlds use the same ones.
+//! A check takes what was promised and what was found, and returns the violation. It knows nothing
+//! of how the run came about, so both worlds use the same ones.
 
 use std::fmt;
 
@@ -41,7 +41,8 @@ fn fail(invariant: &'static str, sentence: &'static str, detail: String) -> Chec
     })
 }
 
-/// I3: one offset has one value. A batch that is read is the one that was appended there, byte for byte.
+/// I3: one offset has one value. A batch that is read is the one that was appended there, byte for
+/// byte.
 pub fn i3_one_offset_one_value(history: &History, found: &Found) -> Check {
     let expected = history.at(found.base_offset).map(|batch| batch.fingerprint);
     if expected == Some(found.fingerprint) {
@@ -69,8 +70,8 @@ pub fn i4_true_base_offset(name: &str, expected: i64, found: i64) -> Check {
     )
 }
 
-/// I5: what was acknowledged in `fsync` mode was on stable storage, so that no crash takes it away; in
-/// `async` mode the end of the process alone does not.
+/// I5: what was acknowledged in `fsync` mode was on stable storage, so that no crash takes it away;
+/// in `async` mode the end of the process alone does not.
 pub fn i5_acked_survives(history: &History, mode: FlushMode, crash: Crash, end: i64) -> Check {
     let is_promised = match (mode, crash) {
         (_, Crash::None) | (FlushMode::Fsync, _) | (FlushMode::Async, Crash::Kill) => true,
@@ -137,7 +138,8 @@ pub fn i12_sequences_without_gap(name: &str, producer: i64, expected: i32, found
     )
 }
 
-/// I13: an idempotent producer that follows the rules meets only errors after which its retry is safe.
+/// I13: an idempotent producer that follows the rules meets only errors after which its retry is
+/// safe.
 pub fn i13_error_is_safe(name: &str, error_code: i16, is_retriable: bool) -> Check {
     if is_retriable {
         return Ok(());

@@ -1,8 +1,8 @@
 //! The seeded simulator: the shipped code on a disk, a network and a clock that break by plan.
 //!
-//! A run is decided by its seed. It is run twice, and the first check is that both runs did the same
-//! operations; then every invariant of the correctness page that a single node can break is checked. A
-//! failure prints the seed that repeats it.
+//! A run is decided by its seed. It is run twice, and the first check is that both runs did the
+//! same operations; then every invariant of the correctness page that a single node can break is
+//! checked. A failure prints the seed that repeats it.
 //!
 //! Source: `correctness` page, sections 2 (invariants), 3 (faults, mutants) and 5 (simulation).
 

@@ -1,7 +1,8 @@
 //! The log alone: producers and readers on a store whose disk breaks, life after life.
 //!
-//! One partition per flush mode. After every restart the whole log is read back and compared with what
-//! was appended; the same disk is also recovered twice, once with its state and once without (I26, I27).
+//! One partition per flush mode. After every restart the whole log is read back and compared with
+//! what was appended; the same disk is also recovered twice, once with its state and once without
+//! (I26, I27).
 
 mod clients;
 mod recovery;

@@ -1,4 +1,5 @@
-//! Known bugs, switched on one at a time: seeds that do not catch them would not catch the next one.
+//! Known bugs, switched on one at a time: seeds that do not catch them would not catch the next
+//! one.
 
 use sprawl_model::mutant::Mutant;
 
@@ -13,7 +14,8 @@ pub struct Caught {
     pub caught_by: Option<(World, u64)>,
 }
 
-/// Runs up to `count` seeds from `from` on for each bug, in every world that can show it, until one notices.
+/// Runs up to `count` seeds from `from` on for each bug, in every world that can show it, until one
+/// notices.
 pub fn catch_all(from: u64, count: u64, say: &dyn Fn(&str)) -> Vec<Caught> {
     Mutant::ALL
         .into_iter()

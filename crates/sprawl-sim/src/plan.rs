@@ -1,4 +1,5 @@
-//! What happens to one run, decided from its seed before it starts: how many lives, what breaks in each.
+//! What happens to one run, decided from its seed before it starts: how many lives, what breaks in
+//! each.
 
 use std::time::Duration;
 
@@ -39,8 +40,8 @@ pub struct Life {
 pub enum End {
     /// The store is closed. Then the power may go as well.
     Close(Option<CrashKind>),
-    /// A crash, in the middle of this changing disk operation counted from the start of the life, or
-    /// at the end of its time.
+    /// A crash, in the middle of this changing disk operation counted from the start of the life,
+    /// or at the end of its time.
     Crash(CrashKind, u64),
 }
 
@@ -87,8 +88,9 @@ impl Life {
         match random.below(6) {
             0 => {
                 life.faults.push((OpKind::Sync, 1 + random.below(60)));
-                // After a failed sync readers see bytes that no later sync brings to the platter. Only a
-                // restart of the machine shows what is really there, so that is how these lives end.
+                // After a failed sync readers see bytes that no later sync brings to the platter.
+                // Only a restart of the machine shows what is really there, so that is how these
+                // lives end.
                 if let End::Crash(_, operation) = life.end {
                     life.end = End::Crash(CrashKind::PowerCut, operation);
                 } else {

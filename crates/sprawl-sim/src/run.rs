@@ -89,7 +89,8 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Runs a seed twice. The first check is that both runs are the same, the second that they are good.
+/// Runs a seed twice. The first check is that both runs are the same, the second that they are
+/// good.
 pub fn check_seed(world: World, seed: u64) -> Result<Outcome, Failure> {
     let first = run_once(world, seed, None);
     let fail = |reason: String, recent: &[String]| {

@@ -61,7 +61,8 @@ impl DurableState {
         copy
     }
 
-    /// Ends the process: what was not flushed is lost, or was flushed by the engine on its own account.
+    /// Ends the process: what was not flushed is lost, or was flushed by the engine on its own
+    /// account.
     pub fn crash(&self, random: &SeededRandom) {
         self.life.fetch_add(1, Ordering::Relaxed);
         if random.next_u64() % 2 == 0 {

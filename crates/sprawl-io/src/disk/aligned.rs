@@ -6,8 +6,8 @@ use super::DIRECT_ALIGN_BYTES;
 
 /// Growable bytes that start at a multiple of [`DIRECT_ALIGN_BYTES`]; made once and used again.
 ///
-/// The bytes lie inside a larger `Vec`, from its first aligned address on. The `Vec` is never resized
-/// in place, so that address stays.
+/// The bytes lie inside a larger `Vec`, from its first aligned address on. The `Vec` is never
+/// resized in place, so that address stays.
 pub struct AlignedBuffer {
     backing: Vec<u8>,
     start: usize,
@@ -135,7 +135,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn content_survives_growth_at_an_aligned_address(pieces: Vec<Vec<u8>>, repeat in 1_usize..40) {
+        fn content_survives_growth_at_an_aligned_address(
+            pieces: Vec<Vec<u8>>,
+            repeat in 1_usize..40,
+        ) {
             let mut buffer = AlignedBuffer::with_capacity(1);
             let mut expected = Vec::new();
             for piece in pieces {

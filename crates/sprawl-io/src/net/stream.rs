@@ -74,11 +74,12 @@ impl Stream {
 }
 
 impl WriteHalf {
-    /// Sends `size` bytes of `file` from `position` on and returns how many were sent: fewer only where
-    /// the file ends before.
+    /// Sends `size` bytes of `file` from `position` on and returns how many were sent: fewer only
+    /// where the file ends before.
     ///
-    /// The kernel copies from the page cache to the socket where both are real. It reads from the disk
-    /// in place what is not cached, so a caller with cold data reads ahead on a blocking thread.
+    /// The kernel copies from the page cache to the socket where both are real. It reads from the
+    /// disk in place what is not cached, so a caller with cold data reads ahead on a blocking
+    /// thread.
     /// Cancel: bytes may have been sent; the connection is of no further use.
     pub async fn send_file(
         &mut self,

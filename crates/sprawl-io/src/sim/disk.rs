@@ -1,10 +1,11 @@
 //! A disk in memory that keeps what was synced, and the rest as luck has it.
 //!
-//! Every file has two images: what a read returns now, and what is on the platter. A write goes to the
-//! first and waits for a sync to reach the second. What waits when the power goes is kept, lost, or
-//! torn at sectors of 512 bytes, each write by itself; the end of a process alone loses nothing of it.
-//! Names (create, rename, remove) wait for [`Disk::sync_dir`] in the same way. A sync that fails drops
-//! what waited while reads still show it, as ext4 does, so that a second sync lies.
+//! Every file has two images: what a read returns now, and what is on the platter. A write goes to
+//! the first and waits for a sync to reach the second. What waits when the power goes is kept,
+//! lost, or torn at sectors of 512 bytes, each write by itself; the end of a process alone loses
+//! nothing of it. Names (create, rename, remove) wait for [`Disk::sync_dir`] in the same way. A
+//! sync that fails drops what waited while reads still show it, as ext4 does, so that a second sync
+//! lies.
 //!
 //! A handle belongs to one process: after [`SimDisk::crash`] it fails for good, and
 //! [`SimDisk::restart`] gives the next process its own.
@@ -145,7 +146,8 @@ impl SimDisk {
         }
     }
 
-    /// Starts the next process; handles of earlier ones keep failing. Faults not met yet are forgotten.
+    /// Starts the next process; handles of earlier ones keep failing. Faults not met yet are
+    /// forgotten.
     pub fn restart(&self) -> Arc<dyn Disk> {
         let mut state = self.state();
         state.generation += 1;
@@ -156,7 +158,8 @@ impl SimDisk {
         Arc::new(Handle::new(Arc::clone(&self.0), state.generation))
     }
 
-    /// Makes operation number `nth` of this kind from now on, counted from 1, fail with an I/O error.
+    /// Makes operation number `nth` of this kind from now on, counted from 1, fail with an I/O
+    /// error.
     pub fn fail_nth(&self, kind: OpKind, nth: u64) {
         self.state().faults.push((kind, nth.saturating_sub(1)));
     }
@@ -175,8 +178,8 @@ impl SimDisk {
         };
     }
 
-    /// Flips one random bit, on the platter and for readers, in each of `count` random places of files
-    /// whose path contains `part`. Returns where.
+    /// Flips one random bit, on the platter and for readers, in each of `count` random places of
+    /// files whose path contains `part`. Returns where.
     pub fn flip_bits(&self, part: &str, count: usize) -> Vec<BitFlip> {
         let mut state = self.state();
         let state = &mut *state;
@@ -272,7 +275,8 @@ impl State {
         self.capacity_bytes.saturating_sub(self.used_bytes())
     }
 
-    /// Lets a process's operation in, or says why not: the process is gone, or the fault was ordered.
+    /// Lets a process's operation in, or says why not: the process is gone, or the fault was
+    /// ordered.
     fn admit(&mut self, generation: u64, kind: OpKind) -> io::Result<()> {
         if self.is_down || generation != self.generation {
             return Err(crashed());

@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// FNV-1a's constants over words instead of bytes: short, and the same everywhere. It tells runs apart; nobody attacks it.
+/// FNV-1a's constants over words instead of bytes: short, and the same everywhere. It tells runs
+/// apart; nobody attacks it.
 const OFFSET_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
 const PRIME: u64 = 0x0100_0000_01b3;
 

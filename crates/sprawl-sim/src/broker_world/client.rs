@@ -41,8 +41,8 @@ impl Client {
         }
     }
 
-    /// Sends a request and waits for its answer. After an error the connection is gone, and whether the
-    /// request was carried out is unknown.
+    /// Sends a request and waits for its answer. After an error the connection is gone, and whether
+    /// the request was carried out is unknown.
     pub(super) async fn call<R: Request>(
         &mut self,
         version: i16,

@@ -1,4 +1,5 @@
-//! Two members of one classic group, who now and then join again, and commit with a generation that is over.
+//! Two members of one classic group, who now and then join again, and commit with a generation that
+//! is over.
 
 use std::io;
 use std::sync::Arc;
@@ -232,7 +233,8 @@ impl Member {
         expect_good(code)
     }
 
-    /// Commits as this member was before it joined again, as one does that was suspended meanwhile (I20).
+    /// Commits as this member was before it joined again, as one does that was suspended meanwhile
+    /// (I20).
     async fn commit_stale(&mut self, generation: i32, member_id: StrBytes) -> io::Result<()> {
         let code = self.send_commit(generation, member_id, 0, 0).await?;
         let current = self.generation;

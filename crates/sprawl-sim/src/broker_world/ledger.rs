@@ -105,7 +105,8 @@ impl Ledger {
         self.busy.load(Ordering::Relaxed) == 0
     }
 
-    /// Takes note of a produce that succeeded. What a consumer read there before must be that batch (I4).
+    /// Takes note of a produce that succeeded. What a consumer read there before must be that batch
+    /// (I4).
     pub(super) fn produced(
         &self,
         partition: usize,
@@ -137,7 +138,8 @@ impl Ledger {
         Ok(())
     }
 
-    /// Takes note of a batch that a consumer read; any other reader, in any life, read the same (I3).
+    /// Takes note of a batch that a consumer read; any other reader, in any life, read the same
+    /// (I3).
     pub(super) fn read(&self, partition: usize, batch: &Found) -> Check {
         let mut known = self.known();
         let Some(partition_known) = known.partitions.get_mut(partition) else {
@@ -199,8 +201,9 @@ impl Ledger {
         self.known().commits.get(&partition).copied().unwrap_or(0)
     }
 
-    /// The last check: what was acknowledged stands where the answers said (I1, I4), and the sequences of
-    /// every producer have neither gap nor double (I12). `logs` is every batch of every partition.
+    /// The last check: what was acknowledged stands where the answers said (I1, I4), and the
+    /// sequences of every producer have neither gap nor double (I12). `logs` is every batch of
+    /// every partition.
     pub(super) fn check_read_back(&self, logs: &[Vec<Found>]) -> Check {
         let known = self.known();
         for (partition, (log, known)) in logs.iter().zip(&known.partitions).enumerate() {

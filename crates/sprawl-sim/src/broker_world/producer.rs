@@ -1,5 +1,5 @@
-//! An idempotent producer that follows Kafka's rules: several batches under way, every one sent again with
-//! its sequence until it is answered.
+//! An idempotent producer that follows Kafka's rules: several batches under way, every one sent
+//! again with its sequence until it is answered.
 
 use std::collections::VecDeque;
 use std::io;
@@ -130,8 +130,8 @@ impl Producer {
         }
     }
 
-    /// Sends everything that waits, then reads the answers in order. The first failure ends it: what
-    /// comes after cannot have been taken in order, and all of it is sent again.
+    /// Sends everything that waits, then reads the answers in order. The first failure ends it:
+    /// what comes after cannot have been taken in order, and all of it is sent again.
     async fn send_all(&mut self) -> io::Result<()> {
         let batches: Vec<Batch> = self.waiting.iter().cloned().collect();
         for batch in &batches {

@@ -195,8 +195,8 @@ async fn read_around(shared: Arc<Shared>, track: Arc<Track>, log: Arc<PartitionL
     }
 }
 
-/// Checks I6, and takes note of the high watermark: what a consumer may have read is promised like what
-/// was acknowledged.
+/// Checks I6, and takes note of the high watermark: what a consumer may have read is promised like
+/// what was acknowledged.
 fn see_marks(track: &Track, log: &PartitionLog) -> Check {
     let (log_start, high_watermark) = (log.log_start().0, log.durable_end().0);
     let mut known = track.known();
@@ -268,8 +268,8 @@ fn unreadable(track: &Track, offset: i64, error: &dyn std::error::Error) -> Viol
     }
 }
 
-/// Checks that the batches are those appended (I3), follow each other (I11), begin with the one asked for
-/// and end below the bound.
+/// Checks that the batches are those appended (I3), follow each other (I11), begin with the one
+/// asked for and end below the bound.
 fn check_batches(track: &Track, batches: &[Found], offset: i64, end: i64) -> Check {
     let known = track.known();
     let name = &known.history.name;

@@ -49,8 +49,8 @@ pub(super) fn must_open(reason: &str) -> Violation {
     }
 }
 
-/// Compares every partition with what was promised before `crash`, and reads all of it back. What a crash
-/// was allowed to take is forgotten.
+/// Compares every partition with what was promised before `crash`, and reads all of it back. What a
+/// crash was allowed to take is forgotten.
 pub(super) fn check(shared: &Shared, logs: &[Arc<PartitionLog>], crash: Crash) -> Check {
     for (track, log) in shared.tracks().iter().zip(logs) {
         check_ends(shared, track, log, crash)?;
@@ -91,7 +91,8 @@ fn check_ends(shared: &Shared, track: &Track, log: &PartitionLog, crash: Crash) 
     Ok(())
 }
 
-/// Recovers copies of a crashed disk: once, again on what that left, and once without the state store.
+/// Recovers copies of a crashed disk: once, again on what that left, and once without the state
+/// store.
 pub(super) fn check_repeats(
     image: &DiskImage,
     state: &DurableState,
@@ -123,7 +124,8 @@ pub(super) fn check_repeats(
             first.from(log_start, &below),
             rebuilt.from(log_start, &below),
         );
-        // Memory mode promises nothing above the last checkpoint: there each keeps what it can check.
+        // Memory mode promises nothing above the last checkpoint: there each keeps what it can
+        // check.
         let is_promised = mode != FlushMode::Memory;
         let (first, rebuilt) = match first.log_end.min(rebuilt.log_end) {
             _ if is_promised => (first, rebuilt),

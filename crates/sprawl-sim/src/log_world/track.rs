@@ -219,7 +219,8 @@ impl Shared {
         }));
     }
 
-    /// The store closed cleanly: everything appended is promised from now on, whatever its flush mode.
+    /// The store closed cleanly: everything appended is promised from now on, whatever its flush
+    /// mode.
     pub(super) fn closed(&self) {
         for track in &self.tracks {
             let mut known = track.known();

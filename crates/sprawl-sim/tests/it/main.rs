@@ -1,4 +1,5 @@
-//! The simulator on a few seeds: enough to notice at once what the many seeds of CI would find later.
+//! The simulator on a few seeds: enough to notice at once what the many seeds of CI would find
+//! later.
 //!
 //! - every seed runs twice with one trace, and no invariant breaks;
 //! - with the feature `mutants`, every known bug is caught by the seeds that CI runs.

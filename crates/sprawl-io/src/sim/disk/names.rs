@@ -135,7 +135,8 @@ impl Names {
         self.pending.push(change);
     }
 
-    /// Makes the changes inside `dir` durable, with earlier ones of the same names that they rest on.
+    /// Makes the changes inside `dir` durable, with earlier ones of the same names that they rest
+    /// on.
     pub(super) fn sync_dir(&mut self, dir: &Path) {
         let mut wanted: BTreeSet<PathBuf> = BTreeSet::new();
         let mut is_synced = vec![false; self.pending.len()];
@@ -159,7 +160,8 @@ impl Names {
         });
     }
 
-    /// Keeps the first few of the changes that wait, or some of them; drops what then hangs in the air.
+    /// Keeps the first few of the changes that wait, or some of them; drops what then hangs in the
+    /// air.
     pub(super) fn power_cut(&mut self, random: &SeededRandom) {
         let in_order = random.chance(1, 2);
         let kept = random.below(self.pending.len() as u64 + 1);
