@@ -140,8 +140,8 @@ pub fn i12_sequences_without_gap(name: &str, producer: i64, expected: i32, found
 
 /// I13: an idempotent producer that follows the rules meets only errors after which its retry is
 /// safe.
-pub fn i13_error_is_safe(name: &str, error_code: i16, is_retriable: bool) -> Check {
-    if is_retriable {
+pub fn i13_error_is_safe(name: &str, error_code: i16, is_safe: fn(i16) -> bool) -> Check {
+    if is_safe(error_code) {
         return Ok(());
     }
     fail(

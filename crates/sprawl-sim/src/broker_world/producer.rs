@@ -187,11 +187,8 @@ impl Producer {
             return true;
         }
         let name = format!("partition {}, sequence {}", self.partition, batch.sequence);
-        self.ledger.report(i13_error_is_safe(
-            &name,
-            code,
-            error_code::is_safe_to_retry(code),
-        ));
+        self.ledger
+            .report(i13_error_is_safe(&name, code, error_code::is_safe_to_retry));
         false
     }
 }
