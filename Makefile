@@ -27,6 +27,7 @@ bench: ## side by side with a real Apache Kafka; writes docs/benchmarks.md
 	@sh setup/setup.sh bench
 	cargo build --locked --release --package sprawl --package sprawl-bench
 	cargo run --locked --release --package sprawl-bench -- run $(ARGS)
+	cargo run --locked --release --package sprawl-bench -- report
 
 setup: ## system packages only
 	@sh setup/setup.sh test

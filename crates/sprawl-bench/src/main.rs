@@ -61,7 +61,7 @@ struct Run {
     #[arg(long = "server", value_enum)]
     servers: Vec<Variant>,
     /// How often every server is measured.
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 3)]
     rounds: u32,
     /// A quarter of the bytes: for a first look, not for the report.
     #[arg(long)]
