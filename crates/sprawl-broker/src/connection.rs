@@ -191,14 +191,18 @@ impl Connection {
     /// protocol; what arrived before is answered first.
     pub(crate) async fn serve(mut self) -> Result<(), ConnectionError> {
         loop {
-            self.start_arrived_requests();
+            // Asked once a turn, so that a frame is not left lying between two answers.
+            let pressed = self.broker.must_stop_reading();
+            if !pressed {
+                self.start_arrived_requests();
+            }
             self.count_unfinished()?;
             if self.in_flight.is_empty()
                 && let Some(end) = self.ending.take()
             {
                 return end;
             }
-            match self.wait().await? {
+            match self.wait(pressed).await? {
                 Event::Replies(Replies { frames, failed }) => {
                     self.write(frames).await?;
                     self.hear();
@@ -316,9 +320,13 @@ impl Connection {
         Ok(Some(body))
     }
 
-    async fn wait(&mut self) -> Result<Event, ConnectionError> {
+    /// Waits for whatever comes first.
+    ///
+    /// Where memory is full (`pressed`), who has sent something naps; who has not waits for its
+    /// first bytes as ever, since thousands of naps would take the processor from the disk's work.
+    async fn wait(&mut self, pressed: bool) -> Result<Event, ConnectionError> {
         let may_read = self.may_take_more();
-        let pressed = may_read && self.broker.must_stop_reading();
+        let pressed = may_read && pressed && !self.buffer.is_empty();
         let idle = self.in_flight.is_empty();
         let silent = self
             .broker

@@ -6,6 +6,7 @@
 //!
 //! Source: KIP-79, KIP-734 (max timestamp), KIP-405 and KIP-1005 (local and tiered), KIP-1023.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use sprawl_io::spawn;
@@ -76,11 +77,17 @@ pub(crate) async fn handle(
         0 => Isolation::ReadUncommitted,
         _ => Isolation::ReadCommitted,
     };
+    let repeated = repeated(&request);
     let mut topics = Vec::with_capacity(request.topics.len());
     for topic in request.topics {
         let mut partitions = Vec::with_capacity(topic.partitions.len());
         for asked in &topic.partitions {
-            let found = look_up(broker, context, &topic.name, asked, isolation).await;
+            let key = (topic.name.to_string(), asked.partition_index);
+            let found = if repeated.contains(&key) {
+                Err(ErrorCode::InvalidRequest)
+            } else {
+                look_up(broker, context, &topic.name, asked, isolation).await
+            };
             partitions.push(respond(asked.partition_index, found));
         }
         topics.push(
@@ -90,6 +97,16 @@ pub(crate) async fn handle(
         );
     }
     ListOffsetsResponse::default().with_topics(topics)
+}
+
+/// The partitions that the request names more than once: none of them is looked up, as in Kafka.
+fn repeated(request: &ListOffsetsRequest) -> BTreeSet<(String, i32)> {
+    let mut seen = BTreeSet::new();
+    let named = request.topics.iter().flat_map(|topic| {
+        let partitions = topic.partitions.iter();
+        partitions.map(|asked| (topic.name.to_string(), asked.partition_index))
+    });
+    named.filter(|key| !seen.insert(key.clone())).collect()
 }
 
 fn respond(partition: i32, found: Result<Found, ErrorCode>) -> ListOffsetsPartitionResponse {

@@ -200,6 +200,31 @@ fn unfinished_requests_of_all_connections_share_one_limit_and_small_ones_go_on()
 }
 
 #[test]
+fn requests_wait_while_memory_is_full_and_go_on_when_it_is_not() {
+    simulate(async {
+        let mut node = Node::start(&[IDLE]).await;
+        node.create_one(topic("t", 1, 1)).await;
+        let queued = || &node.broker.broker.queued_bytes;
+        let much = 1 << 40;
+        queued().fetch_add(much, std::sync::atomic::Ordering::Relaxed);
+        let mut streams = [node.connect().await, node.connect().await];
+        for stream in &mut streams {
+            let request = produce_to(-1, "t", vec![(0, batch(&["a"]))]);
+            send(stream, 9, 1, request).await;
+        }
+        // Longer than an idle connection lives: it is the broker that does not read.
+        sleep(IDLE_MAX + IDLE_MAX / 2).await;
+        let partition = node.broker.broker.partitions.all().remove(0);
+        assert_eq!(partition.log().log_end().0, 0);
+        queued().fetch_sub(much, std::sync::atomic::Ordering::Relaxed);
+        for stream in &mut streams {
+            assert!(receive(stream).await.is_some());
+        }
+        assert_eq!(partition.log().log_end().0, 2);
+    });
+}
+
+#[test]
 fn slow_sender_of_a_large_frame_is_served() {
     simulate(async {
         let mut node = Node::start(&[IDLE]).await;

@@ -58,6 +58,29 @@ fn special_timestamps_have_their_meaning_from_their_version_on() {
 }
 
 #[test]
+fn partition_named_twice_is_not_looked_up() {
+    simulate(async {
+        let mut node = Node::start(&[]).await;
+        node.create_one(topic("t", 2, 1)).await;
+        let asked = [0, 1, 0].map(|partition| {
+            let latest = ListOffsetsPartition::default().with_timestamp(-1);
+            latest.with_partition_index(partition)
+        });
+        let topic = ListOffsetsTopic::default()
+            .with_name(topic_name("t"))
+            .with_partitions(asked.to_vec());
+        let request = ListOffsetsRequest::default().with_topics(vec![topic]);
+        let Response::ListOffsets(response) = node.call(5, request).await else {
+            panic!("not an answer to ListOffsets");
+        };
+        let partitions = &response.topics[0].partitions;
+        let codes: Vec<_> = partitions.iter().map(|found| found.error_code).collect();
+        let invalid = ErrorCode::InvalidRequest.number();
+        assert_eq!(codes, [invalid, NONE, invalid]);
+    });
+}
+
+#[test]
 fn look_up_by_time_goes_down_to_the_record_in_every_codec() {
     simulate(async {
         let mut node = Node::start(&[]).await;
