@@ -12,6 +12,7 @@
 pub mod clock;
 pub mod disk;
 pub mod net;
+pub mod process;
 pub mod random;
 mod real;
 pub mod sim;

@@ -88,6 +88,9 @@ type Ready = Arc<Mutex<Option<Box<dyn Fn() -> bool + Send + Sync>>>>;
 pub(crate) async fn run(io: Io, args: StartArgs) -> anyhow::Result<()> {
     logging::start(args.log_format, &args.log_level)?;
     let plan = plan(&io, &args)?;
+    if let Err(error) = sprawl_io::process::raise_open_files() {
+        tracing::warn!(%error, "the limit of open files stays as it was");
+    }
     // Signals are caught from here on, so that a stop during recovery is a clean one too.
     let stop = StopSignal::catch(&io)?;
     let listener = bind_http(&io, plan.http_addr).await?;
