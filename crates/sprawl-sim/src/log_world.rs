@@ -244,6 +244,9 @@ impl World {
         ));
         self.handles.crash(kind);
         self.state.crash(&self.random);
+        if self.random.chance(1, 3) {
+            self.state.misplace_index_chunk();
+        }
         self.crash_count += 1;
         let crash = match kind {
             CrashKind::Kill => Crash::Kill,

@@ -8,6 +8,11 @@ use sprawl_io::sim::{SeededRandom, SimDisk};
 use sprawl_log::state::{ColumnFamily, Pairs, StateError, WriteBatch};
 use sprawl_log::{MemoryStore, StateStore};
 
+/// What an index key begins with: the partition.
+const PARTITION_KEY_BYTES: usize = sprawl_model::PartitionKey::ENCODED_BYTES;
+/// Then the base offset of the segment.
+const SEGMENT_KEY_BYTES: usize = PARTITION_KEY_BYTES + 8;
+
 /// Every group of keys.
 const FAMILIES: [ColumnFamily; 5] = [
     ColumnFamily::Store,
@@ -61,6 +66,34 @@ impl DurableState {
         copy
     }
 
+    /// Puts a chunk of an older segment's index where a segment's own first chunk was, if any two make an
+    /// index that contradicts itself: whoever uses it unchecked reads at the wrong place.
+    pub fn misplace_index_chunk(&self) {
+        let chunks = self
+            .memory
+            .scan(ColumnFamily::Index, b"")
+            .expect("memory does not fail");
+        let misplaced = chunks.windows(2).find_map(|pair| {
+            let [(key, _), (next_key, next)] = pair else {
+                return None;
+            };
+            let is_one_segment = key.get(..SEGMENT_KEY_BYTES) == next_key.get(..SEGMENT_KEY_BYTES);
+            let (next_first, _) = positions(next)?;
+            let wrong = chunks.iter().find(|(other, chunk)| {
+                other.get(..PARTITION_KEY_BYTES) == key.get(..PARTITION_KEY_BYTES)
+                    && other.get(..SEGMENT_KEY_BYTES) < key.get(..SEGMENT_KEY_BYTES)
+                    && positions(chunk).is_some_and(|(_, last)| last > next_first)
+            });
+            is_one_segment.then_some((key, &wrong?.1))
+        });
+        if let Some((key, chunk)) = misplaced {
+            let mut batch = WriteBatch::default();
+            batch.put(ColumnFamily::Index, key, chunk.clone());
+            self.memory.write(batch).expect("memory does not fail");
+            self.memory.flush().expect("memory does not fail");
+        }
+    }
+
     /// Ends the process: what was not flushed is lost, or was flushed by the engine on its own
     /// account.
     pub fn crash(&self, random: &SeededRandom) {
@@ -71,6 +104,21 @@ impl DurableState {
             self.memory.flush().expect("memory does not fail");
         }
     }
+}
+
+/// Says where the entries of an index chunk lie in their segment: first and last position, in bytes. A
+/// chunk is a version byte, entries of 24 bytes with the position in the middle, and a checksum.
+fn positions(chunk: &[u8]) -> Option<(u64, u64)> {
+    let entries = chunk
+        .get(1..chunk.len().checked_sub(4)?)?
+        .as_chunks::<24>()
+        .0;
+    let position = |entry: &[u8; 24]| {
+        entry[8..16]
+            .iter()
+            .fold(0, |number, byte| number << 8 | u64::from(*byte))
+    };
+    Some((position(entries.first()?), position(entries.last()?)))
 }
 
 /// The store as one process sees it.

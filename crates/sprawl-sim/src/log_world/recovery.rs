@@ -6,7 +6,8 @@ use sprawl_io::Io;
 use sprawl_io::sim::disk::DiskImage;
 use sprawl_io::sim::{CrashKind, SeededRandom, SimHandles};
 use sprawl_log::{
-    AtLeastOne, FlushMode, LogStore, NoObserver, Part, PartitionLog, ReadRequest, StateStore,
+    AtLeastOne, FlushMode, LogStore, NoObserver, Part, PartitionLog, ReadError, ReadRequest,
+    StateStore,
 };
 
 use sprawl_model::Offset;
@@ -124,9 +125,8 @@ pub(super) fn check_repeats(
             first.from(log_start, &below),
             rebuilt.from(log_start, &below),
         );
-        // Memory mode promises nothing above the last checkpoint: there each keeps what it can
-        // check.
-        let is_promised = mode != FlushMode::Memory;
+        // Without a sync nothing is promised above the last checkpoint: each keeps what it can.
+        let is_promised = mode == FlushMode::Fsync;
         let (first, rebuilt) = match first.log_end.min(rebuilt.log_end) {
             _ if is_promised => (first, rebuilt),
             end => (first.until(end), rebuilt.until(end)),
@@ -163,9 +163,7 @@ impl Copy {
             .iter()
             .zip(&logs)
             .enumerate()
-            .map(|(index, (track, log))| {
-                Summary::of(track, log, starts.get(index).copied().unwrap_or(0))
-            })
+            .map(|(index, (track, log))| Summary::of(track, log, starts.get(index).copied()))
             .collect::<Result<_, _>>()
             .map_err(|violation: Violation| Violation {
                 detail: format!("{}; {report}", violation.detail),
@@ -191,14 +189,16 @@ struct Summary {
 }
 
 impl Summary {
-    fn of(track: &Track, log: &Arc<PartitionLog>, start: i64) -> Result<Self, Violation> {
+    /// Describes a partition; after a rebuild from `start` on.
+    fn of(track: &Track, log: &Arc<PartitionLog>, start: Option<i64>) -> Result<Self, Violation> {
         let name = track.known().history.name.clone();
         let unreadable = |reason: String| Violation {
             invariant: "I26",
             sentence: "what is recovered can be read",
             detail: format!("{name}: {reason}"),
         };
-        let (log_start, log_end) = (log.log_start().max(Offset(start)), log.log_end());
+        let log_start = log.log_start().max(Offset(start.unwrap_or(0)));
+        let mut log_end = log.log_end();
         let mut batches = Vec::new();
         let mut offset = log_start;
         while offset < log_end {
@@ -209,9 +209,17 @@ impl Summary {
                 at_least_one,
                 end: log_end,
             };
-            let read = log
-                .read(request)
-                .map_err(|error| unreadable(error.to_string()))?;
+            let read = match log.read(request) {
+                Ok(read) => read,
+                // Without its state a log cannot tell what was never promised from what was lost.
+                Err(ReadError::Damaged { .. })
+                    if start.is_some() && track.config.flush != FlushMode::Fsync =>
+                {
+                    log_end = offset;
+                    break;
+                }
+                Err(error) => return Err(unreadable(error.to_string())),
+            };
             for part in read.parts {
                 let bytes = match part {
                     Part::Memory(bytes) => bytes,
