@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use sprawl_core::config::BrokerSettings;
 use sprawl_core::metadata::{MetadataCommand, MetadataImage, MetadataReply, Topic};
@@ -11,7 +11,7 @@ use sprawl_log::{LogStore, Pressure};
 use sprawl_meta::{Metadata, ProposeError};
 use sprawl_model::{BrokerEpoch, BrokerId, PartitionId, TenantId, TopicId};
 use sprawl_protocol::ErrorCode;
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 use crate::coordinator::GroupCoordinator;
 use crate::dispatch::RequestContext;
@@ -49,7 +49,37 @@ pub(crate) struct Broker {
     /// Bytes of large requests that have not arrived whole.
     pub(crate) unfinished_bytes: AtomicU64,
     pub(crate) metrics: BrokerMetrics,
-    pub(crate) stop: watch::Sender<bool>,
+    pub(crate) stop: Stop,
+}
+
+/// Tells everybody that the broker stops, once. Waiters are woken in the order in which they came;
+/// a `watch` channel of tokio wakes them in a random one, which no simulated seed repeats.
+#[derive(Debug, Default)]
+pub(crate) struct Stop {
+    is_stopping: AtomicBool,
+    news: Notify,
+}
+
+impl Stop {
+    /// Asks everybody to stop.
+    pub(crate) fn stop(&self) {
+        self.is_stopping.store(true, Ordering::Release);
+        self.news.notify_waiters();
+    }
+
+    /// Whether [`Self::stop`] was called.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.is_stopping.load(Ordering::Acquire)
+    }
+
+    /// Ends when [`Self::stop`] is called, or at once where it was.
+    async fn stopped(&self) {
+        // Made before the look, so that it hears of a stop right after it.
+        let news = self.news.notified();
+        if !self.is_stopping() {
+            news.await;
+        }
+    }
 }
 
 /// Why a metadata change did not take effect here.
@@ -113,9 +143,7 @@ impl Broker {
 
     /// Ends when the broker is asked to stop.
     pub(crate) async fn stopping(&self) {
-        let mut stop = self.stop.subscribe();
-        // The sender lives as long as the broker, so this ends only by a stop.
-        drop(stop.wait_for(|stop| *stop).await);
+        self.stop.stopped().await;
     }
 
     /// Commits a change and waits until this broker's partitions follow it.

@@ -18,12 +18,11 @@ use sprawl_log::{
 };
 use sprawl_meta::{Metadata, NodeConfig, ProposeError};
 use sprawl_model::BrokerEpoch;
-use tokio::sync::watch;
 use tracing::{info, warn};
 use uuid::Uuid;
 
 use crate::background;
-use crate::broker::{Broker, ChangeError};
+use crate::broker::{Broker, ChangeError, Stop};
 use crate::coordinator::GroupCoordinator;
 use crate::features;
 use crate::fetch::session::FetchSessions;
@@ -146,13 +145,13 @@ impl RunningBroker {
 
     /// Whether requests are answered: the broker is not stopping and its disk is online.
     pub fn ready(&self) -> bool {
-        !*self.broker.stop.borrow() && self.broker.store.status().offline.is_none()
+        !self.broker.stop.is_stopping() && self.broker.store.status().offline.is_none()
     }
 
     /// A handle that tells readiness after `self` has moved.
     pub fn readiness(&self) -> impl Fn() -> bool + Send + Sync + 'static {
         let broker = self.broker.clone();
-        move || !*broker.stop.borrow() && broker.store.status().offline.is_none()
+        move || !broker.stop.is_stopping() && broker.store.status().offline.is_none()
     }
 
     /// Lets requests in flight end, writes everything down, and closes.
@@ -160,7 +159,7 @@ impl RunningBroker {
     /// Errors: the log could not be closed cleanly; what was acknowledged is in the journal all the
     /// same.
     pub async fn shutdown(self) -> Result<(), LogError> {
-        self.broker.stop.send_replace(true);
+        self.broker.stop.stop();
         self.drain().await;
         self.broker.metadata.close().await;
         let store = self.broker.store.clone();
@@ -362,7 +361,7 @@ fn assemble(
         queued_bytes: AtomicU64::new(0),
         unfinished_bytes: AtomicU64::new(0),
         metrics: BrokerMetrics::register(),
-        stop: watch::Sender::new(false),
+        stop: Stop::default(),
         io,
         settings,
         data_dir,
