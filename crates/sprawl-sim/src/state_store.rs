@@ -66,8 +66,8 @@ impl DurableState {
         copy
     }
 
-    /// Puts a chunk of an older segment's index where a segment's own first chunk was, if any two make an
-    /// index that contradicts itself: whoever uses it unchecked reads at the wrong place.
+    /// Puts a chunk of an older segment's index where a segment's own first chunk was, if any two
+    /// make an index that contradicts itself: whoever uses it unchecked reads at the wrong place.
     pub fn misplace_index_chunk(&self) {
         let chunks = self
             .memory
@@ -106,8 +106,9 @@ impl DurableState {
     }
 }
 
-/// Says where the entries of an index chunk lie in their segment: first and last position, in bytes. A
-/// chunk is a version byte, entries of 24 bytes with the position in the middle, and a checksum.
+/// Says where the entries of an index chunk lie in their segment: first and last position, in
+/// bytes. A chunk is a version byte, entries of 24 bytes with the position in the middle, and a
+/// checksum.
 fn positions(chunk: &[u8]) -> Option<(u64, u64)> {
     let entries = chunk
         .get(1..chunk.len().checked_sub(4)?)?

@@ -133,7 +133,17 @@ fn prepare_dir(io: &Io, dir: &Path) -> Result<Box<dyn Send + Sync>, OpenError> {
             .create_dir_all(path)
             .map_err(DiskError::at("create", path))?;
     }
-    io.disk.sync_dir(dir).map_err(DiskError::at("sync", dir))?;
+    // A killed process leaves names that only memory holds. Frames will be acknowledged in those
+    // files.
+    for path in [
+        dir.to_path_buf(),
+        dir.join(PARTITIONS_DIR),
+        dir.join(JOURNAL_DIR),
+    ] {
+        io.disk
+            .sync_dir(&path)
+            .map_err(DiskError::at("sync", &path))?;
+    }
     // A directory that was just made is durable only when its own name is.
     for parent in missing.iter().filter_map(|path| path.parent()) {
         let parent = if parent.as_os_str().is_empty() {
