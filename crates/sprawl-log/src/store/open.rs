@@ -135,14 +135,10 @@ fn prepare_dir(io: &Io, dir: &Path) -> Result<Box<dyn Send + Sync>, OpenError> {
     }
     // A killed process leaves names that only memory holds. Frames will be acknowledged in those
     // files.
-    for path in [
-        dir.to_path_buf(),
-        dir.join(PARTITIONS_DIR),
-        dir.join(JOURNAL_DIR),
-    ] {
+    for path in [dir, &partitions, &journal] {
         io.disk
-            .sync_dir(&path)
-            .map_err(DiskError::at("sync", &path))?;
+            .sync_dir(path)
+            .map_err(DiskError::at("sync", path))?;
     }
     // A directory that was just made is durable only when its own name is.
     for parent in missing.iter().filter_map(|path| path.parent()) {
