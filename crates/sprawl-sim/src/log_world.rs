@@ -271,6 +271,7 @@ impl World {
             &self.handles.disk.image(),
             &self.state,
             self.shared.tracks(),
+            self.last_crash,
         )
     }
 }

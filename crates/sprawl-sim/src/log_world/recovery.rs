@@ -85,7 +85,8 @@ fn check_ends(shared: &Shared, track: &Track, log: &PartitionLog, crash: Crash) 
         }
     }
     let log_end = known.history.end();
-    if end > log_end {
+    // Damage may leave a gap that ends where a lost batch would have.
+    if end > log_end && !shared.is_damaged() {
         i11_dense(&known.history.name, log_end, end)?;
     }
     known.history.cut(end);
@@ -98,6 +99,7 @@ pub(super) fn check_repeats(
     image: &DiskImage,
     state: &DurableState,
     tracks: &[Arc<Track>],
+    crash: Crash,
 ) -> Check {
     let mut copy = Copy::new(image);
     let kept = state.copy(Arc::clone(&copy.handles.disk));
@@ -125,8 +127,10 @@ pub(super) fn check_repeats(
             first.from(log_start, &below),
             rebuilt.from(log_start, &below),
         );
-        // Without a sync nothing is promised above the last checkpoint: each keeps what it can.
-        let is_promised = mode == FlushMode::Fsync;
+        // Without a sync nothing is promised above the last checkpoint: each keeps what it can. And a
+        // power cut may take a segment's name, which the state alone remembers.
+        let is_hole = rebuilt.is_cut && crash == Crash::PowerCut;
+        let is_promised = mode == FlushMode::Fsync && !is_hole;
         let (first, rebuilt) = match first.log_end.min(rebuilt.log_end) {
             _ if is_promised => (first, rebuilt),
             end => (first.until(end), rebuilt.until(end)),
@@ -186,6 +190,8 @@ struct Summary {
     /// A timestamp and the record found for it.
     look_ups: Vec<(i64, Option<i64>)>,
     latest_epoch: Option<i32>,
+    /// What follows was reported as damage.
+    is_cut: bool,
 }
 
 impl Summary {
@@ -199,6 +205,7 @@ impl Summary {
         };
         let log_start = log.log_start().max(Offset(start.unwrap_or(0)));
         let mut log_end = log.log_end();
+        let mut is_cut = false;
         let mut batches = Vec::new();
         let mut offset = log_start;
         while offset < log_end {
@@ -211,10 +218,10 @@ impl Summary {
             };
             let read = match log.read(request) {
                 Ok(read) => read,
-                // Without its state a log cannot tell what was never promised from what was lost.
-                Err(ReadError::Damaged { .. })
-                    if start.is_some() && track.config.flush != FlushMode::Fsync =>
-                {
+                // Without its state a log cannot tell what was never promised from what was lost: it
+                // says that records are missing, and where.
+                Err(ReadError::Damaged { .. }) if start.is_some() => {
+                    is_cut = true;
                     log_end = offset;
                     break;
                 }
@@ -254,6 +261,7 @@ impl Summary {
             log_start: log_start.0,
             log_end: log_end.0,
             batches,
+            is_cut,
             name,
         })
     }
@@ -264,6 +272,7 @@ impl Summary {
         self.batches.retain(|(_, batch_end, _)| *batch_end <= end);
         self.look_ups.clear();
         self.latest_epoch = None;
+        self.is_cut = false;
         self
     }
 
