@@ -118,6 +118,9 @@ fn quiet_life() -> Life {
     }
 }
 
+/// A store and its partitions, in index order.
+type Opened = (LogStore, Vec<Arc<PartitionLog>>);
+
 impl World {
     /// Makes the data directory, which an operator does long before anything can crash.
     fn lay_out(&mut self) -> Check {
@@ -175,7 +178,7 @@ impl World {
         &mut self,
         io: &Io,
         life: &Life,
-    ) -> Result<Option<(LogStore, Vec<Arc<PartitionLog>>)>, crate::invariant::Violation> {
+    ) -> Result<Option<Opened>, crate::invariant::Violation> {
         self.shared.begin_life();
         let opened = recovery::open(io, self.state.open(), self.shared.tracks());
         self.shared.note(match &opened {

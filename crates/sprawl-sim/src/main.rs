@@ -134,7 +134,7 @@ fn seeds(world: World, from: u64, count: u64) -> bool {
                         }
                     }
                     let done = seed - from + 1;
-                    if done % PROGRESS_INTERVAL == 0 {
+                    if done.is_multiple_of(PROGRESS_INTERVAL) {
                         say(&format!("{} world: {done} of {count} seeds", world.name()));
                     }
                 }

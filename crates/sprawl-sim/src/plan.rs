@@ -103,7 +103,7 @@ impl Life {
             _ => {}
         }
         if is_damaged && random.chance(1, 2) {
-            let part = if random.next_u64() % 2 == 0 {
+            let part = if random.next_u64().is_multiple_of(2) {
                 "journal"
             } else {
                 ""

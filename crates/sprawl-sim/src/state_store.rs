@@ -98,7 +98,7 @@ impl DurableState {
     /// account.
     pub fn crash(&self, random: &SeededRandom) {
         self.life.fetch_add(1, Ordering::Relaxed);
-        if random.next_u64() % 2 == 0 {
+        if random.next_u64().is_multiple_of(2) {
             self.memory.lose_unflushed();
         } else {
             self.memory.flush().expect("memory does not fail");

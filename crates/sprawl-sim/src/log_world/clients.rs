@@ -256,7 +256,7 @@ pub(super) fn read_once(
     shared
         .trace
         .record("read", &[offset.unsigned_abs(), batches.len() as u64], &[]);
-    check_batches(track, &batches, offset, end.0)?;
+    check_batches(shared, track, &batches, offset, end.0)?;
     Ok(batches.last().map_or(offset, |batch| batch.end))
 }
 
@@ -270,18 +270,32 @@ fn unreadable(track: &Track, offset: i64, error: &dyn std::error::Error) -> Viol
 
 /// Checks that the batches are those appended (I3), follow each other (I11), begin with the one
 /// asked for and end below the bound.
-fn check_batches(track: &Track, batches: &[Found], offset: i64, end: i64) -> Check {
+fn check_batches(
+    shared: &Shared,
+    track: &Track,
+    batches: &[Found],
+    offset: i64,
+    end: i64,
+) -> Check {
     let known = track.known();
     let name = &known.history.name;
     let Some(first) = batches.first() else {
-        return i11_dense(name, offset, end);
+        // Nothing at all below the bound: only behind damage.
+        return if shared.is_damaged() {
+            Ok(())
+        } else {
+            i11_dense(name, offset, end)
+        };
     };
-    if !(first.base_offset..first.end).contains(&offset) {
+    if !(first.base_offset..first.end).contains(&offset) && !shared.is_damaged() {
         return i11_dense(name, offset, first.base_offset);
     }
     let mut expected = first.base_offset;
     for batch in batches {
-        i11_dense(name, expected, batch.base_offset)?;
+        // Lost batches leave a gap in what is read around them; recovery has reported it.
+        if !shared.is_damaged() {
+            i11_dense(name, expected, batch.base_offset)?;
+        }
         i3_one_offset_one_value(&known.history, batch)?;
         expected = batch.end;
     }

@@ -127,8 +127,8 @@ pub(super) fn check_repeats(
             first.from(log_start, &below),
             rebuilt.from(log_start, &below),
         );
-        // Without a sync nothing is promised above the last checkpoint: each keeps what it can. And a
-        // power cut may take a segment's name, which the state alone remembers.
+        // Without a sync nothing is promised above the last checkpoint: each keeps what it can. And
+        // a power cut may take a segment's name, which the state alone remembers.
         let is_hole = rebuilt.is_cut && crash == Crash::PowerCut;
         let is_promised = mode == FlushMode::Fsync && !is_hole;
         let (first, rebuilt) = match first.log_end.min(rebuilt.log_end) {
@@ -218,8 +218,8 @@ impl Summary {
             };
             let read = match log.read(request) {
                 Ok(read) => read,
-                // Without its state a log cannot tell what was never promised from what was lost: it
-                // says that records are missing, and where.
+                // Without its state a log cannot tell what was never promised from what was lost:
+                // it says that records are missing, and where.
                 Err(ReadError::Damaged { .. }) if start.is_some() => {
                     is_cut = true;
                     log_end = offset;
