@@ -14,14 +14,16 @@ import re
 import subprocess
 import sys
 import tempfile
+import threading
 
 BOOTSTRAP = os.environ["BOOTSTRAP"]
 TESTS = os.path.join(os.environ["LIBRDKAFKA"], "tests")
 SCENARIO = os.environ.get("SCENARIO", "default")
 FULL = bool(os.environ.get("FULL"))
 ONLY = {name for name in os.environ.get("CASES", "").split(",") if name}
-PARALLEL = "4"
-SECONDS_MAX = 1500 if FULL else 700
+PARALLEL = "3"
+SECONDS_MAX = 1500 if FULL else 400
+ALONE_SECONDS_MAX = 300 if FULL else 150
 
 TRANSACTIONS = "transactions are a later part of the broker"
 SECURITY = "security is a later part of the broker"
@@ -144,11 +146,10 @@ def write_kafka_shim(folder):
     return folder
 
 
-def run_suite(folder, numbers, part=None, version=os.environ["KAFKA_VERSION"]):
-    """One call of the test runner; returns {test: (state, reason)}."""
-    report = os.path.join(folder, "report.json")
-    if os.path.exists(report):
-        os.remove(report)
+def run_suite(folder, numbers, part=None, parallel=PARALLEL, seconds_max=SECONDS_MAX,
+              version=os.environ["KAFKA_VERSION"]):
+    """One call of the test runner; returns ({test: (state, reason)}, log)."""
+    report = tempfile.mktemp(suffix=".json", dir=folder)
     environment = os.environ | {
         "RDKAFKA_TEST_CONF": "test.conf", "TEST_REPORT": report,
         "TESTS": ",".join(numbers), "TEST_KAFKA_VERSION": version,
@@ -158,15 +159,18 @@ def run_suite(folder, numbers, part=None, version=os.environ["KAFKA_VERSION"]):
     if part:
         environment["SUBTESTS"] = f"{part}:"
     quick = [] if FULL else ["-Q"]
-    command = [os.path.join(TESTS, "test-runner"), "-L", *quick, f"-p{PARALLEL}", "-r"]
-    try:
-        done = subprocess.run(command, cwd=os.path.join(folder, "tests"), env=environment, timeout=SECONDS_MAX, check=False,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        log = done.stdout.decode(errors="replace")
-    except subprocess.TimeoutExpired as error:
-        log = (error.stdout or b"").decode(errors="replace")
-        log += f"\nthe runner was ended after {SECONDS_MAX} s\n"
-    log = re.sub(r"\x1b\[[0-9;]*m", "", log)
+    command = [os.path.join(TESTS, "test-runner"), "-L", *quick, f"-p{parallel}", "-r"]
+    with tempfile.TemporaryFile(dir=folder) as file:
+        with subprocess.Popen(command, cwd=os.path.join(folder, "tests"), env=environment,
+                              stdout=file, stderr=subprocess.STDOUT) as runner:
+            try:
+                ended = f"ended with {runner.wait(seconds_max)}"
+            except subprocess.TimeoutExpired:
+                runner.kill()
+                ended = f"was ended after {seconds_max} s"
+        file.seek(0)
+        log = file.read().decode(errors="replace")
+    log = re.sub(r"\x1b\[[0-9;]*m", "", log) + f"\n=== the runner of {','.join(numbers)} {ended}\n"
     sys.stderr.write(log)
     return results(report, log), log
 
@@ -193,15 +197,32 @@ def tell(case, state, reason):
     say({"case": case, "result": result, "reason": reason})
 
 
-def run_whole_tests(folder, names):
-    """Tests side by side; one that fails runs once more alone, since many assert times of an idle machine."""
-    numbers = [name.split("_")[0] for name in names if name not in OWN_VERSION]
-    found, _ = run_suite(folder, numbers) if numbers else ({}, "")
+def run_whole_tests(folder, names, socket_names):
+    """Tests side by side, those that meddle with sockets one by one beside them, since they share state.
+
+    A test that fails runs once more alone, since many assert times of an idle machine.
+    """
+    together = [name for name in names if name not in OWN_VERSION and name not in socket_names]
+    one_by_one = [name for name in names if name in socket_names]
+    found = {}
+
+    def run_some(chosen, parallel):
+        if chosen:
+            some, _ = run_suite(folder, [name.split("_")[0] for name in chosen], parallel=parallel)
+            found.update((name, some[name]) for name in chosen if name in some)
+
+    threads = [threading.Thread(target=run_some, args=arguments)
+               for arguments in ((together, PARALLEL), (one_by_one, "1"))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     for name in names:
         state, why = found.get(name, ("without a result", ""))
         if state not in ("PASSED", "SKIPPED"):
-            again, _ = run_suite(folder, [name.split("_")[0]],
-                                 version=OWN_VERSION.get(name, os.environ["KAFKA_VERSION"]))
+            version = OWN_VERSION.get(name, os.environ["KAFKA_VERSION"])
+            again, _ = run_suite(folder, [name.split("_")[0]], seconds_max=ALONE_SECONDS_MAX,
+                                 version=version)
             first = f"beside other tests: {why or state}"
             state, why = again.get(name, ("without a result", ""))
             if name not in OWN_VERSION:
@@ -228,7 +249,8 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         write_settings(folder)
         write_kafka_shim(folder)
-        run_whole_tests(folder, [case for case, _, part, reason in cases if not part and not reason])
+        run_whole_tests(folder, [case for case, _, part, reason in cases if not part and not reason],
+                        {name for name, flags, _ in all_tests() if "SOCKEM" in flags})
         for _, number, part, reason in cases:
             if part and not reason:
                 run_part(folder, number, part)

@@ -25,15 +25,15 @@ pub struct Client {
 
 /// A rebalance need not wait for members that will not come.
 const QUICK_GROUPS: &[(&str, &str)] = &[("group.initial.rebalance.delay.ms", "0")];
-/// librdkafka's tests expect several partitions of an auto-created topic.
+/// librdkafka's tests expect several partitions of an auto-created topic, and members that
+/// subscribe one after the other to meet in a group's first generation (0118).
 const LIBRDKAFKA: &[(&str, &str)] = &[
-    ("group.initial.rebalance.delay.ms", "0"),
+    ("group.initial.rebalance.delay.ms", "500"),
     ("num.partitions", "4"),
 ];
-
 /// For those of librdkafka's tests that must meet unknown topics.
 const NO_AUTO_CREATE: &[(&str, &str)] = &[
-    ("group.initial.rebalance.delay.ms", "0"),
+    ("group.initial.rebalance.delay.ms", "500"),
     ("num.partitions", "4"),
     ("auto.create.topics.enable", "false"),
 ];

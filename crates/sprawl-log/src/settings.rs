@@ -106,7 +106,7 @@ impl Default for LogSettings {
         Self {
             journal_file_bytes: 64 << 20,
             journal_bytes_max: 1 << 30,
-            group_bytes_max: 1 << 20,
+            group_bytes_max: 4 << 20,
             group_frames_max: 4096,
             checkpoint_bytes: 256 << 20,
             checkpoint_idle: Duration::from_secs(30),

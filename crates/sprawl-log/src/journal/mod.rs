@@ -28,7 +28,7 @@ use files::JournalFile;
 use frame::{FILE_HEADER_BYTES, FRAME_HEADER_BYTES, FileHeader, FrameHeader};
 
 /// A staging buffer that a huge group has grown beyond this is given back.
-const STAGING_BYTES_KEPT: usize = 4 << 20;
+const STAGING_BYTES_KEPT: usize = 8 << 20;
 /// The first journal file of a data directory: small, so that the first start does not wait for it.
 const FIRST_FILE_BYTES: u64 = 4 << 20;
 /// The next file is made ahead when the current one is filled to 1/4.
@@ -107,7 +107,7 @@ impl Default for Journal {
             chain: 0,
             is_unsynced: false,
             group: Vec::new(),
-            staging: AlignedBuffer::with_capacity(STAGING_BYTES_KEPT / 4),
+            staging: AlignedBuffer::with_capacity(STAGING_BYTES_KEPT / 8),
         };
         Self {
             queue: Mutex::default(),
@@ -455,7 +455,7 @@ impl Core {
             metrics::histogram!(names::JOURNAL_GROUP_FRAMES).record(self.group.len() as f64);
         }
         if self.staging.capacity() > STAGING_BYTES_KEPT {
-            self.staging = AlignedBuffer::with_capacity(STAGING_BYTES_KEPT / 4);
+            self.staging = AlignedBuffer::with_capacity(STAGING_BYTES_KEPT / 8);
         }
         Ok(written)
     }

@@ -276,12 +276,12 @@ impl SegmentScan<'_> {
         if walk.position() > saved.size || !is_saved {
             self.changed
                 .insert(segment.base_offset, Arc::clone(segment));
+            // A killed process leaves bytes that only the page cache holds. They count as recovered
+            // from now on, and the next checkpoint frees their journal frames: a power cut must not
+            // take them. What the last checkpoint knew is synced already.
+            file.sync_data()
+                .map_err(DiskError::at("sync", &segment.path))?;
         }
-        // A killed process leaves bytes that only the page cache holds. They count as recovered
-        // from now on, and the next checkpoint frees their journal frames: a power cut must not
-        // take them.
-        file.sync_data()
-            .map_err(DiskError::at("sync", &segment.path))?;
         segment.close_reader();
         if size > walk.position() {
             let is_last = self.last_base == Some(segment.base_offset);
