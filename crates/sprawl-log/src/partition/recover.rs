@@ -131,10 +131,6 @@ impl PartitionLog {
             is_cut = scan.segment(base_offset, saved, is_cut)?;
         }
         scan.finish(known.meta.as_ref());
-        if trust != Trust::All {
-            disk.sync_dir(&self.dir)
-                .map_err(DiskError::at("sync", &self.dir))?;
-        }
         Ok(())
     }
 
@@ -276,11 +272,6 @@ impl SegmentScan<'_> {
         if walk.position() > saved.size || !is_saved {
             self.changed
                 .insert(segment.base_offset, Arc::clone(segment));
-            // A killed process leaves bytes that only the page cache holds. They count as recovered
-            // from now on, and the next checkpoint frees their journal frames: a power cut must not
-            // take them. What the last checkpoint knew is synced already.
-            file.sync_data()
-                .map_err(DiskError::at("sync", &segment.path))?;
         }
         segment.close_reader();
         if size > walk.position() {

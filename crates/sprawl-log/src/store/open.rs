@@ -324,6 +324,16 @@ impl Recovery {
             partition.recover(known, trust, &mut self.report.cuts)?;
         }
         observer.progress(RecoveryStage::Partitions, total, total);
+        if trust != Trust::All {
+            // A killed process leaves bytes and names that only the page cache holds. They count as
+            // recovered from now on, and the next checkpoint frees their journal frames: a power
+            // cut must not take them. One call, since there may be thousands of files.
+            shared
+                .io
+                .disk
+                .sync_all(&shared.dir)
+                .map_err(DiskError::at("sync", &shared.dir))?;
+        }
         Ok(())
     }
 

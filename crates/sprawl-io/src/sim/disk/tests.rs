@@ -159,6 +159,20 @@ fn synced_names_survive_with_what_they_rest_on() {
 }
 
 #[test]
+fn sync_of_everything_keeps_bytes_and_names_through_a_power_cut() {
+    for seed in 0..20 {
+        let (disk, process) = new(seed);
+        let path = Path::new("/d/sub");
+        process.create_dir_all(path).unwrap();
+        let file = process.open(&path.join("f"), OpenMode::ReadWrite).unwrap();
+        write(&file, &[7; 1024], 0).unwrap();
+        process.sync_all(Path::new("/d")).unwrap();
+        disk.crash(CrashKind::PowerCut);
+        assert_eq!(read(&disk.restart(), "sub/f"), [7; 1024]);
+    }
+}
+
+#[test]
 fn failed_sync_drops_what_waited_and_the_next_one_lies() {
     for seed in 0..10 {
         let (disk, process) = new(seed);
