@@ -206,7 +206,8 @@ impl LogFile {
             tracing::warn!(path = %path.display(), bytes = lost, "cut a torn metadata write");
         }
         // What was read may lie in the page cache only: an earlier life may have died on a failed
-        // sync, after which the system takes the bytes for written. A fresh copy is synced for sure.
+        // sync, after which the system takes the bytes for written. A fresh copy is synced for
+        // sure.
         let file = dir.replace(LOG_FILE, bytes.get(..end).unwrap_or(&bytes))?;
         let end_position = u64::try_from(end).expect("a size in memory fits 64 bits");
         let next_sequence = u64::try_from(frames.len()).expect("a count in memory fits 64 bits");
