@@ -178,6 +178,10 @@ impl LogFile {
     /// Opens the log and returns what was written to it, in order. A torn last frame is cut off.
     pub(crate) fn open(dir: MetaDir) -> Result<(Self, Vec<Frame>), MetaFileError> {
         let path = dir.path.join(LOG_FILE);
+        let failed = |source| MetaFileError::Disk {
+            path: path.clone(),
+            source,
+        };
         let Some(bytes) = dir.read(&path)? else {
             let file = dir.replace(LOG_FILE, &file_header())?;
             let end = FILE_HEADER_BYTES as u64;
@@ -201,15 +205,14 @@ impl LogFile {
             }
         })?;
         let (frames, end) = read_frames(&path, &bytes)?;
+        let file = dir.disk.open(&path, OpenMode::ReadWrite).map_err(failed)?;
+        let end_position = u64::try_from(end).expect("a size in memory fits 64 bits");
         if end < bytes.len() {
             let lost = bytes.len().saturating_sub(end);
             tracing::warn!(path = %path.display(), bytes = lost, "cut a torn metadata write");
+            file.set_size(end_position).map_err(failed)?;
+            file.sync_data().map_err(failed)?;
         }
-        // What was read may lie in the page cache only: an earlier life may have died on a failed
-        // sync, after which the system takes the bytes for written. A fresh copy is synced for
-        // sure.
-        let file = dir.replace(LOG_FILE, bytes.get(..end).unwrap_or(&bytes))?;
-        let end_position = u64::try_from(end).expect("a size in memory fits 64 bits");
         let next_sequence = u64::try_from(frames.len()).expect("a count in memory fits 64 bits");
         Ok((
             Self {

@@ -281,7 +281,7 @@ fn torn_last_write_is_cut_off() {
             .unwrap();
         let reopened = open(&io).await;
         assert_eq!(*reopened.image(), *image);
-        assert_eq!(handles.disk.bytes(&path).unwrap().len() as u64, size);
+        assert_eq!(file.size().unwrap(), size);
         reopened.propose(create(2)).await.unwrap();
         reopened.close().await;
         assert!(has_topic(&open(&handles.restart()).await, 2));

@@ -93,7 +93,7 @@ const STEPS: &[Step] = &[
             "--world",
             "broker",
             "--count",
-            "40",
+            "10",
         ]),
     },
     Step {
