@@ -16,6 +16,8 @@ import sys
 import tempfile
 import threading
 
+# The suite leaves tests out when it believes itself in CI; here every test runs everywhere.
+os.environ.pop("CI", None)
 BOOTSTRAP = os.environ["BOOTSTRAP"]
 TESTS = os.path.join(os.environ["LIBRDKAFKA"], "tests")
 SCENARIO = os.environ.get("SCENARIO", "default")
