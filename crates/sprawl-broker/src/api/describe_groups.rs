@@ -2,7 +2,7 @@
 //!
 //! Source: KIP-430 (operations, v3), KIP-345 (instance ids, v4), KIP-1043 (GROUP_ID_NOT_FOUND, v6).
 
-use sprawl_core::group::{DescribedGroup as Group, DescribedMember, GroupState};
+use sprawl_core::group::{ClassicState, DescribedGroup as Group, DescribedMember};
 use sprawl_protocol::messages::describe_groups_response::{DescribedGroup, DescribedGroupMember};
 use sprawl_protocol::messages::{DescribeGroupsRequest, DescribeGroupsResponse, GroupId};
 use sprawl_protocol::{ErrorCode, StrBytes};
@@ -55,7 +55,7 @@ fn missing(
     described: DescribedGroup,
     group_id: &GroupId,
 ) -> DescribedGroup {
-    let dead = described.with_group_state(StrBytes::from_static_str(GroupState::Dead.name()));
+    let dead = described.with_group_state(StrBytes::from_static_str(ClassicState::Dead.name()));
     if context.version < NOT_FOUND_VERSION {
         return dead;
     }

@@ -12,9 +12,6 @@ use crate::broker::Broker;
 use crate::coordinator::of_coordinator;
 use crate::dispatch::RequestContext;
 
-/// The type of every group here, as Kafka writes it.
-const CLASSIC: &str = "classic";
-
 /// Lists groups.
 pub(crate) async fn handle(
     broker: &Broker,
@@ -22,17 +19,14 @@ pub(crate) async fn handle(
     request: ListGroupsRequest,
 ) -> ListGroupsResponse {
     let response = ListGroupsResponse::default();
-    if !request.types_filter.is_empty() && !names(&request.types_filter, CLASSIC) {
-        return response;
-    }
     match broker
         .coordinator
         .read_all(|groups| groups.list().collect::<Vec<Group>>())
     {
         Ok(by_shard) => {
             let wanted = by_shard.into_iter().flatten().filter(|group| {
-                request.states_filter.is_empty()
-                    || names(&request.states_filter, group.state.name())
+                matches(&request.states_filter, group.state.name())
+                    && matches(&request.types_filter, group.group_type.name())
             });
             response.with_groups(wanted.map(listed).collect())
         }
@@ -40,10 +34,10 @@ pub(crate) async fn handle(
     }
 }
 
-fn names(filter: &[StrBytes], name: &str) -> bool {
-    filter
-        .iter()
-        .any(|each| each.trim().eq_ignore_ascii_case(name))
+/// Whether a filter lets `name` through; an empty one lets everything through.
+fn matches(filter: &[StrBytes], name: &str) -> bool {
+    let mut each = filter.iter();
+    filter.is_empty() || each.any(|each| each.trim().eq_ignore_ascii_case(name))
 }
 
 fn listed(group: Group) -> ListedGroup {
@@ -51,5 +45,5 @@ fn listed(group: Group) -> ListedGroup {
         .with_group_id(GroupId(StrBytes::from_string(group.group_id)))
         .with_protocol_type(StrBytes::from_string(group.protocol_type))
         .with_group_state(StrBytes::from_static_str(group.state.name()))
-        .with_group_type(StrBytes::from_static_str(CLASSIC))
+        .with_group_type(StrBytes::from_static_str(group.group_type.name()))
 }

@@ -4,16 +4,14 @@
 //! protocol type and no record of its own.
 
 use sprawl_model::TopicPartition;
-use sprawl_model::mutant::{Mutant, active};
 
+use super::any::Group;
 use super::effect::Token;
 use super::error::GroupError;
-use super::membership::Group;
 use super::offsets::{CommittedOffset, OffsetChange, Offsets};
 use super::records::{Record, RecordKey, offset_commit_value};
 use super::request::{CommitOffset, MissingGroup, OffsetCommitRequest, Response};
 use super::shard::{AfterAppend, Context, Groups, Tombstone};
-use super::state::GroupState;
 use super::wire::fits;
 
 pub(super) fn on_offset_commit(
@@ -40,42 +38,14 @@ fn validate(
         let group_id = &request.group_id;
         groups
             .entry(group_id.clone())
-            .or_insert_with(|| Group::empty(group_id, Some(cx.now)));
+            .or_insert_with(|| Group::simple(group_id, Some(cx.now)));
     }
     let missing_group = match request.missing_group {
         MissingGroup::GroupIdNotFound => GroupError::GroupIdNotFound,
         MissingGroup::IllegalGeneration => GroupError::IllegalGeneration,
     };
     let group = groups.get(&request.group_id).ok_or(missing_group)?;
-    validate_member(group, request)?;
-    // A commit is a sign of life, except between join and sync, where Kafka refuses it.
-    if matches!(
-        group.state(),
-        GroupState::Stable | GroupState::PreparingRebalance
-    ) {
-        group.restart_session(cx, &request.member_id);
-    }
-    Ok(())
-}
-
-fn validate_member(group: &Group, request: &OffsetCommitRequest) -> Result<(), GroupError> {
-    let is_empty = group.state() == GroupState::Empty;
-    if request.generation < 0 && is_empty {
-        return Ok(());
-    }
-    let names_member = !request.member_id.is_empty() || request.group_instance_id.is_some();
-    if request.generation >= 0 || names_member {
-        group.validate_member(&request.member_id, request.group_instance_id.as_deref())?;
-        if request.generation != group.generation && !active(Mutant::ZombieCommitAccepted) {
-            return Err(GroupError::IllegalGeneration);
-        }
-    } else if !is_empty {
-        return Err(GroupError::UnknownMemberId);
-    }
-    if group.state() == GroupState::CompletingRebalance {
-        return Err(GroupError::RebalanceInProgress);
-    }
-    Ok(())
+    group.check_commit(cx, request)
 }
 
 fn commit(cx: &mut Context<'_>, token: Token, request: OffsetCommitRequest) {

@@ -3,8 +3,8 @@
 //! Source: KIP-211. The clock of an offset starts when its group becomes empty; for a simple group,
 //! or for a topic a stable consumer group no longer subscribes to, at its commit.
 
+use super::any::Group;
 use super::effect::TimerId;
-use super::membership::Group;
 use super::offsets::{CommittedOffset, Offsets};
 use super::remove::delete_group;
 use super::shard::{Context, Groups, Tombstone};
@@ -52,34 +52,11 @@ pub(super) fn on_offset_expiry(groups: &mut Groups, offsets: &Offsets, cx: &mut 
 }
 
 fn is_expired(group: &Group, cx: &Context<'_>, committed: &CommittedOffset) -> bool {
-    let Some(since_ms) = retained_since_ms(group, committed) else {
+    let Some(since_ms) = group.retained_since_ms(committed) else {
         return false;
     };
     match committed.expire_timestamp_ms {
         Some(expire_timestamp_ms) => cx.now.wall_ms >= expire_timestamp_ms,
         None => cx.now.wall_ms.saturating_sub(since_ms) >= cx.settings.offsets_retention_ms,
-    }
-}
-
-/// When the retention of an offset began; `None` while its group may still need it.
-fn retained_since_ms(group: &Group, committed: &CommittedOffset) -> Option<i64> {
-    if group.protocol_type.is_none() {
-        return Some(committed.commit_timestamp_ms);
-    }
-    match group.state() {
-        GroupState::Empty => Some(
-            group
-                .state_timestamp_ms
-                .unwrap_or(committed.commit_timestamp_ms),
-        ),
-        GroupState::Stable
-            if group.uses_consumer_protocol() && group.subscribed_topics.is_some() =>
-        {
-            Some(committed.commit_timestamp_ms)
-        }
-        GroupState::Stable
-        | GroupState::PreparingRebalance
-        | GroupState::CompletingRebalance
-        | GroupState::Dead => None,
     }
 }

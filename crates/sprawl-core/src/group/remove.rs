@@ -2,13 +2,12 @@
 //!
 //! Source: DeleteGroups 0 to 2 (KIP-229), OffsetDelete 0 (KIP-496).
 
+use super::any::Group;
 use super::effect::Token;
 use super::error::GroupError;
-use super::membership::Group;
 use super::offsets::{Offsets, Partitions};
 use super::request::{OffsetDeleteRequest, Response};
 use super::shard::{Context, Groups, Tombstone};
-use super::state::GroupState;
 
 pub(super) fn on_delete_groups(
     groups: &mut Groups,
@@ -22,7 +21,7 @@ pub(super) fn on_delete_groups(
         let outcome = groups
             .get(&group_id)
             .ok_or(GroupError::GroupIdNotFound)
-            .and_then(|group| refuse_unless_empty(group.state()));
+            .and_then(Group::check_delete);
         if outcome.is_ok() {
             deleted.extend(delete_group(
                 groups,
@@ -35,16 +34,6 @@ pub(super) fn on_delete_groups(
     }
     cx.append_tombstones(&tombstones, deleted);
     cx.reply_when_durable(token, Response::DeleteGroups(results));
-}
-
-fn refuse_unless_empty(state: GroupState) -> Result<(), GroupError> {
-    match state {
-        GroupState::Empty => Ok(()),
-        GroupState::Dead => Err(GroupError::GroupIdNotFound),
-        GroupState::Stable | GroupState::PreparingRebalance | GroupState::CompletingRebalance => {
-            Err(GroupError::NonEmptyGroup)
-        }
-    }
 }
 
 /// Forgets a group at once and adds the tombstones that make it so in the log. Offsets go when
@@ -61,11 +50,10 @@ pub(super) fn delete_group(
     let each = partitions.iter();
     tombstones
         .extend(each.map(|(topic, partition)| Tombstone::offset(group_id, topic, *partition)));
-    tombstones.push(Tombstone::group(group_id));
     let group = groups.remove(group_id)?;
-    for member_id in &group.pending_join {
-        cx.cancel_timer(group.heartbeat_timer(member_id));
-    }
+    let keys = group.record_keys();
+    tombstones.extend(keys.into_iter().map(|key| Tombstone { key }));
+    group.cancel_timers(cx);
     Some(group)
 }
 
@@ -92,19 +80,8 @@ fn validate_offset_delete<'a>(
     let group = groups
         .get(&request.group_id)
         .ok_or(GroupError::GroupIdNotFound)?;
-    match group.state() {
-        // Only consumers tell the coordinator which topics they use.
-        GroupState::Stable | GroupState::PreparingRebalance | GroupState::CompletingRebalance
-            if !group.uses_consumer_protocol() =>
-        {
-            Err(GroupError::NonEmptyGroup)
-        }
-        GroupState::Stable
-        | GroupState::PreparingRebalance
-        | GroupState::CompletingRebalance
-        | GroupState::Empty => Ok(group),
-        GroupState::Dead => Err(GroupError::GroupIdNotFound),
-    }
+    group.check_offset_delete()?;
+    Ok(group)
 }
 
 fn offset_delete(
@@ -114,7 +91,7 @@ fn offset_delete(
     token: Token,
     request: &OffsetDeleteRequest,
 ) {
-    let in_flight = cx.appends.partitions_in_flight(&group.group_id);
+    let in_flight = cx.appends.partitions_in_flight(group.group_id());
     let (mut tombstones, mut results, mut written) = (Vec::new(), Vec::new(), Partitions::new());
     for (topic, partition) in &request.partitions {
         if group.is_subscribed_to(topic) {
@@ -123,9 +100,9 @@ fn offset_delete(
         }
         results.push(Ok(()));
         let key = (topic.clone(), *partition);
-        let is_held = offsets.get(&group.group_id, topic, *partition).is_some();
+        let is_held = offsets.get(group.group_id(), topic, *partition).is_some();
         if (is_held || in_flight.contains(&key)) && written.insert(key) {
-            tombstones.push(Tombstone::offset(&group.group_id, topic, *partition));
+            tombstones.push(Tombstone::offset(group.group_id(), topic, *partition));
         }
     }
     cx.append_tombstones(&tombstones, Vec::new());

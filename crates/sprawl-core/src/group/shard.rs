@@ -7,24 +7,22 @@ use std::collections::BTreeMap;
 
 use sprawl_model::Offset;
 
+use super::any::Group;
+use super::classic::records::GroupValue;
+use super::classic::{
+    AssignmentStored, ClassicGroup, StaticReturn, on_assignment_appended, on_heartbeat, on_join,
+    on_leave, on_session_timeout, on_static_return_appended, on_sync,
+};
 use super::commit::{on_offset_commit, on_partitions_deleted};
 use super::effect::{AppendId, AppendOutcome, Effect, Input, Now, TimerId, Token};
 use super::error::GroupError;
 use super::expiry::on_offset_expiry;
-use super::heartbeat::{on_heartbeat, on_session_timeout};
-use super::join::on_join;
-use super::leave::on_leave;
-use super::membership::Group;
 use super::offsets::{OffsetChange, Offsets, Partitions};
-use super::records::{
-    GroupValue, Record, RecordError, RecordKey, decode_offset_commit, group_record,
-};
+use super::records::{Record, RecordError, RecordKey, decode_offset_commit};
 use super::remove::{on_delete_groups, on_offset_delete};
 use super::request::Response;
 use super::settings::GroupSettings;
 use super::state::GroupState;
-use super::static_member::{StaticReturn, on_static_return_appended};
-use super::sync::{AssignmentStored, on_assignment_appended, on_sync};
 
 /// Every group of one partition of `__consumer_offsets`.
 #[derive(Debug)]
@@ -192,14 +190,9 @@ impl Tombstone {
         }
     }
 
-    pub(super) fn group(group_id: &str) -> Self {
-        Self {
-            key: super::records::group_key(group_id),
-        }
-    }
-
+    /// Whether the record is the group's own and no offset.
     pub(super) fn is_group(&self) -> bool {
-        matches!(self.key, RecordKey::Group { .. })
+        !matches!(self.key, RecordKey::OffsetCommit { .. })
     }
 
     fn change(&self) -> Option<OffsetChange> {
@@ -252,7 +245,7 @@ impl GroupShard {
                 if change.committed.is_some() {
                     // Groups that only hold offsets have no record of their own.
                     let group_id = change.group_id.as_str();
-                    let simple = || Group::empty(group_id, None);
+                    let simple = || Group::simple(group_id, None);
                     self.groups
                         .entry(group_id.to_owned())
                         .or_insert_with(simple);
@@ -261,8 +254,8 @@ impl GroupShard {
             }
             RecordKey::Group { group_id } => match &record.value {
                 Some(value) => {
-                    let group = Group::loaded(&group_id, GroupValue::decode(value)?);
-                    self.groups.insert(group_id, group);
+                    let group = ClassicGroup::loaded(&group_id, GroupValue::decode(value)?);
+                    self.groups.insert(group_id, Group::Classic(group));
                 }
                 None => {
                     self.groups.remove(&group_id);
@@ -335,17 +328,10 @@ fn on_loaded(groups: &mut Groups, offsets: &Offsets, cx: &mut Context<'_>) {
     for group_id in offsets.group_ids() {
         groups
             .entry(group_id.clone())
-            .or_insert_with(|| Group::empty(group_id, None));
+            .or_insert_with(|| Group::simple(group_id, None));
     }
     for group in groups.values_mut() {
-        let member_ids: Vec<String> = group.members.keys().cloned().collect();
-        for member_id in &member_ids {
-            group.restart_session(cx, member_id);
-        }
-        if group.members.len() > cx.settings.size_max {
-            // The limit was lowered: let the members commit and join again, up to the limit.
-            group.prepare_rebalance(cx);
-        }
+        group.on_loaded(cx);
     }
     cx.set_timer(
         TimerId::OffsetExpiry,
@@ -361,8 +347,7 @@ fn on_unload(groups: &mut Groups, cx: &mut Context<'_>) {
         }
     }
     for group in groups.values_mut() {
-        group.refuse_parked(cx, GroupError::NotCoordinator);
-        group.transition(cx.now, GroupState::Dead);
+        group.on_unload(cx);
     }
     groups.clear();
 }
@@ -385,23 +370,27 @@ fn refused(response: Response, error: GroupError) -> Response {
     }
 }
 
+fn classic<'a>(groups: &'a mut Groups, group_id: &str) -> Option<&'a mut ClassicGroup> {
+    groups.get_mut(group_id).and_then(Group::as_classic_mut)
+}
+
 fn on_timer(groups: &mut Groups, offsets: &Offsets, cx: &mut Context<'_>, timer: TimerId) {
     match timer {
         TimerId::Heartbeat {
             group_id,
             member_id,
         } => {
-            if let Some(group) = groups.get_mut(&group_id) {
+            if let Some(group) = classic(groups, &group_id) {
                 on_session_timeout(group, cx, &member_id);
             }
         }
         TimerId::Join { group_id } => {
-            if let Some(group) = groups.get_mut(&group_id) {
+            if let Some(group) = classic(groups, &group_id) {
                 group.on_join_timeout(cx);
             }
         }
         TimerId::Sync { group_id } => {
-            if let Some(group) = groups.get_mut(&group_id) {
+            if let Some(group) = classic(groups, &group_id) {
                 group.on_sync_timeout(cx);
             }
         }
@@ -470,12 +459,12 @@ fn after_append(groups: &mut Groups, cx: &mut Context<'_>, after: AfterAppend, s
             }
         }
         AfterAppend::Assignment(assignment) => {
-            if let Some(group) = groups.get_mut(&assignment.group_id) {
+            if let Some(group) = classic(groups, &assignment.group_id) {
                 on_assignment_appended(group, cx, assignment, stored);
             }
         }
         AfterAppend::StaticReturn(static_return) => {
-            if let Some(group) = groups.get_mut(&static_return.group_id) {
+            if let Some(group) = classic(groups, &static_return.group_id) {
                 on_static_return_appended(group, cx, *static_return, stored);
             }
         }
@@ -484,16 +473,6 @@ fn after_append(groups: &mut Groups, cx: &mut Context<'_>, after: AfterAppend, s
 
 fn restore(groups: &mut Groups, deleted: Vec<Group>) {
     for group in deleted {
-        groups.entry(group.group_id.clone()).or_insert(group);
+        groups.entry(group.group_id().to_owned()).or_insert(group);
     }
-}
-
-/// Appends the record that makes an empty group known, without members or protocol.
-pub(super) fn append_new_group(group: &Group, cx: &mut Context<'_>) {
-    let empty = Group::empty(&group.group_id, Some(cx.now));
-    cx.append(
-        vec![group_record(&empty, &BTreeMap::new())],
-        Vec::new(),
-        AfterAppend::Nothing,
-    );
 }

@@ -1,13 +1,35 @@
-//! In which state is a group, and where may it go from there?
+//! Of which type is a group, and in which state?
 
 use std::fmt;
 
-/// The state of a classic group.
+/// The protocol a group speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum GroupType {
+    /// JoinGroup and SyncGroup, or nothing but committed offsets.
+    Classic,
+}
+
+impl GroupType {
+    /// The name on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Classic => "classic",
+        }
+    }
+}
+
+impl fmt::Display for GroupType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The state of a group of any type, as lists and metrics show it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum GroupState {
-    /// Members are joining; heartbeats and syncs say that a rebalance is in progress.
+    /// Members of a classic group are joining.
     PreparingRebalance,
-    /// A generation is formed and waits for the leader's assignment.
+    /// A classic generation waits for its leader's assignment.
     CompletingRebalance,
     /// Every member has, or can fetch, its assignment.
     Stable,
@@ -36,21 +58,6 @@ impl GroupState {
             Self::Dead => "Dead",
             Self::Empty => "Empty",
         }
-    }
-
-    /// Whether a group in this state may move to `next`.
-    pub(super) fn may_become(self, next: Self) -> bool {
-        match next {
-            Self::Empty | Self::CompletingRebalance => self == Self::PreparingRebalance,
-            Self::PreparingRebalance => self.may_rebalance(),
-            Self::Stable => self == Self::CompletingRebalance,
-            Self::Dead => true,
-        }
-    }
-
-    /// Whether a rebalance may start in this state.
-    pub(super) fn may_rebalance(self) -> bool {
-        matches!(self, Self::Stable | Self::CompletingRebalance | Self::Empty)
     }
 }
 

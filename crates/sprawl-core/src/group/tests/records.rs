@@ -4,10 +4,9 @@ use bytes::Bytes;
 use expect_test::expect;
 use proptest::prelude::*;
 
+use crate::group::classic::records::{GroupValue, MemberValue};
 use crate::group::offsets::CommittedOffset;
-use crate::group::records::{
-    GroupValue, MemberValue, decode_offset_commit, group_key, offset_commit_value,
-};
+use crate::group::records::{decode_offset_commit, group_key, offset_commit_value};
 use crate::group::{
     GroupSettings, GroupShard, Input, Now, Record, RecordError, RecordKey, Replayed,
 };

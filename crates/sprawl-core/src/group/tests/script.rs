@@ -10,7 +10,7 @@ use std::fmt::Write;
 use bytes::{BufMut, Bytes, BytesMut};
 use sprawl_model::{Offset, PartitionId, TopicPartition};
 
-use crate::group::subscription::subscribed_topics;
+use crate::group::classic::subscription::subscribed_topics;
 use crate::group::{
     AppendId, AppendOutcome, CommitOffset, Effect, GroupError, GroupSettings, GroupShard,
     GroupState, HeartbeatRequest, Input, JoinProtocol, JoinRequest, LeaveRequest, LeavingMember,

@@ -4,23 +4,24 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use super::effect::Token;
-use super::error::GroupError;
-use super::membership::Group;
+use super::membership::ClassicGroup;
 use super::records::group_record;
-use super::request::{Response, SyncRequest};
-use super::shard::{AfterAppend, Context, Groups, Stored};
-use super::state::GroupState;
+use super::state::ClassicState;
+use crate::group::any::Group;
+use crate::group::effect::Token;
+use crate::group::error::GroupError;
+use crate::group::request::{Response, SyncRequest};
+use crate::group::shard::{AfterAppend, Context, Groups, Stored};
 
 /// An assignment that is being stored.
 #[derive(Debug)]
-pub(super) struct AssignmentStored {
-    pub(super) group_id: String,
+pub(in crate::group) struct AssignmentStored {
+    pub(in crate::group) group_id: String,
     generation: i32,
     assignments: BTreeMap<String, Bytes>,
 }
 
-pub(super) fn on_sync(
+pub(in crate::group) fn on_sync(
     groups: &mut Groups,
     cx: &mut Context<'_>,
     token: Token,
@@ -42,19 +43,20 @@ fn sync(
     }
     let group = groups
         .get_mut(&request.group_id)
+        .and_then(Group::as_classic_mut)
         .ok_or(GroupError::UnknownMemberId)?;
     validate(group, &request)?;
     match group.state() {
-        GroupState::Empty | GroupState::Dead => Err(GroupError::UnknownMemberId),
-        GroupState::PreparingRebalance => Err(GroupError::RebalanceInProgress),
-        GroupState::CompletingRebalance => {
+        ClassicState::Empty | ClassicState::Dead => Err(GroupError::UnknownMemberId),
+        ClassicState::PreparingRebalance => Err(GroupError::RebalanceInProgress),
+        ClassicState::CompletingRebalance => {
             park_sync(group, cx, token, &request.member_id);
             if group.is_leader(&request.member_id) {
                 store_assignment(group, cx, request.assignments);
             }
             Ok(())
         }
-        GroupState::Stable => {
+        ClassicState::Stable => {
             note_sync(group, cx, &request.member_id);
             cx.reply(token, Response::Sync(Ok(group.synced(&request.member_id))));
             Ok(())
@@ -62,7 +64,7 @@ fn sync(
     }
 }
 
-fn validate(group: &Group, request: &SyncRequest) -> Result<(), GroupError> {
+fn validate(group: &ClassicGroup, request: &SyncRequest) -> Result<(), GroupError> {
     group.validate_member(&request.member_id, request.group_instance_id.as_deref())?;
     if request.generation != group.generation {
         return Err(GroupError::IllegalGeneration);
@@ -80,7 +82,7 @@ fn differs(said: &Option<String>, held: &Option<String>) -> bool {
     matches!((said, held), (Some(said), Some(held)) if said != held)
 }
 
-fn park_sync(group: &mut Group, cx: &mut Context<'_>, token: Token, member_id: &str) {
+fn park_sync(group: &mut ClassicGroup, cx: &mut Context<'_>, token: Token, member_id: &str) {
     let member = group
         .members
         .get_mut(member_id)
@@ -96,14 +98,14 @@ fn park_sync(group: &mut Group, cx: &mut Context<'_>, token: Token, member_id: &
 }
 
 /// Notes that a member has synced; with the last one the sync phase is over.
-fn note_sync(group: &mut Group, cx: &mut Context<'_>, member_id: &str) {
+fn note_sync(group: &mut ClassicGroup, cx: &mut Context<'_>, member_id: &str) {
     group.pending_sync.remove(member_id);
     if group.pending_sync.is_empty() {
         cx.cancel_timer(group.sync_timer());
     }
 }
 
-fn store_assignment(group: &Group, cx: &mut Context<'_>, assigned: Vec<(String, Bytes)>) {
+fn store_assignment(group: &ClassicGroup, cx: &mut Context<'_>, assigned: Vec<(String, Bytes)>) {
     let assignments: BTreeMap<String, Bytes> = assigned.into_iter().collect();
     let record = group_record(group, &assignments);
     let after = AfterAppend::Assignment(AssignmentStored {
@@ -115,13 +117,13 @@ fn store_assignment(group: &Group, cx: &mut Context<'_>, assigned: Vec<(String, 
 }
 
 /// The leader's assignment is stored, or could not be.
-pub(super) fn on_assignment_appended(
-    group: &mut Group,
+pub(in crate::group) fn on_assignment_appended(
+    group: &mut ClassicGroup,
     cx: &mut Context<'_>,
     mut assignment: AssignmentStored,
     stored: Stored,
 ) {
-    let is_current = group.state() == GroupState::CompletingRebalance
+    let is_current = group.state() == ClassicState::CompletingRebalance
         && group.generation == assignment.generation;
     if !is_current {
         // A member has joined or left meanwhile: the assignment is of the past.
@@ -133,7 +135,7 @@ pub(super) fn on_assignment_appended(
                 member.assignment = assignment.assignments.remove(member_id).unwrap_or_default();
             }
             group.answer_syncs(cx, None);
-            group.transition(cx.now, GroupState::Stable);
+            group.transition(cx.now, ClassicState::Stable);
         }
         Stored::No(error) => {
             group.reset_assignments(cx, error);

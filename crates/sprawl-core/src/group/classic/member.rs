@@ -2,33 +2,33 @@
 
 use bytes::Bytes;
 
-use super::effect::Token;
 use super::records::MemberValue;
-use super::request::{JoinProtocol, JoinRequest};
+use crate::group::effect::Token;
+use crate::group::request::{JoinProtocol, JoinRequest};
 
 /// A member of a group.
 #[derive(Clone, Debug)]
-pub(super) struct Member {
-    pub(super) member_id: String,
-    pub(super) group_instance_id: Option<String>,
-    pub(super) client_id: String,
-    pub(super) client_host: String,
-    pub(super) rebalance_timeout_ms: i32,
-    pub(super) session_timeout_ms: i32,
+pub(in crate::group) struct Member {
+    pub(in crate::group) member_id: String,
+    pub(in crate::group) group_instance_id: Option<String>,
+    pub(in crate::group) client_id: String,
+    pub(in crate::group) client_host: String,
+    pub(in crate::group) rebalance_timeout_ms: i32,
+    pub(in crate::group) session_timeout_ms: i32,
     /// Preferred first.
-    pub(super) protocols: Vec<JoinProtocol>,
-    pub(super) assignment: Bytes,
+    pub(in crate::group) protocols: Vec<JoinProtocol>,
+    pub(in crate::group) assignment: Bytes,
     /// Changed only through the group, which counts these.
-    pub(super) awaiting_join: Option<Token>,
-    pub(super) awaiting_sync: Option<Token>,
+    pub(in crate::group) awaiting_join: Option<Token>,
+    pub(in crate::group) awaiting_sync: Option<Token>,
     /// Whether the member has never been answered: it has no id to heartbeat with, so that a parked
     /// join does not keep it alive for ever.
-    pub(super) is_new: bool,
+    pub(in crate::group) is_new: bool,
 }
 
 impl Member {
     /// A member as it first joins.
-    pub(super) fn joining(member_id: String, request: &JoinRequest) -> Self {
+    pub(in crate::group) fn joining(member_id: String, request: &JoinRequest) -> Self {
         Self {
             member_id,
             group_instance_id: request.group_instance_id.clone(),
@@ -45,7 +45,7 @@ impl Member {
     }
 
     /// A member as its group's record tells. Only the chosen protocol is stored.
-    pub(super) fn loaded(value: MemberValue, protocol_name: Option<&str>) -> Self {
+    pub(in crate::group) fn loaded(value: MemberValue, protocol_name: Option<&str>) -> Self {
         Self {
             member_id: value.member_id,
             group_instance_id: value.group_instance_id,
@@ -65,7 +65,7 @@ impl Member {
     }
 
     /// The metadata for a protocol; empty for one the member does not offer.
-    pub(super) fn metadata(&self, protocol_name: &str) -> Bytes {
+    pub(in crate::group) fn metadata(&self, protocol_name: &str) -> Bytes {
         self.protocols
             .iter()
             .find(|protocol| protocol.name == protocol_name)
@@ -74,7 +74,7 @@ impl Member {
     }
 
     /// Whether silence is excused: a parked request shows that the member is there.
-    pub(super) fn satisfies_heartbeat(&self) -> bool {
+    pub(in crate::group) fn satisfies_heartbeat(&self) -> bool {
         !self.is_new && (self.awaiting_join.is_some() || self.awaiting_sync.is_some())
     }
 }

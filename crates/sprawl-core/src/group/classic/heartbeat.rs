@@ -1,13 +1,14 @@
 //! Is a member still there?
 
-use super::effect::Token;
-use super::error::GroupError;
-use super::membership::Group;
-use super::request::{HeartbeatRequest, Response};
-use super::shard::{Context, Groups};
-use super::state::GroupState;
+use super::membership::ClassicGroup;
+use super::state::ClassicState;
+use crate::group::any::Group;
+use crate::group::effect::Token;
+use crate::group::error::GroupError;
+use crate::group::request::{HeartbeatRequest, Response};
+use crate::group::shard::{Context, Groups};
 
-pub(super) fn on_heartbeat(
+pub(in crate::group) fn on_heartbeat(
     groups: &mut Groups,
     cx: &mut Context<'_>,
     token: Token,
@@ -27,18 +28,19 @@ fn heartbeat(
     }
     let group = groups
         .get(&request.group_id)
+        .and_then(Group::as_classic)
         .ok_or(GroupError::UnknownMemberId)?;
     group.validate_member(&request.member_id, request.group_instance_id.as_deref())?;
     if request.generation != group.generation {
         return Err(GroupError::IllegalGeneration);
     }
     match group.state() {
-        GroupState::Empty | GroupState::Dead => Err(GroupError::UnknownMemberId),
-        GroupState::PreparingRebalance => {
+        ClassicState::Empty | ClassicState::Dead => Err(GroupError::UnknownMemberId),
+        ClassicState::PreparingRebalance => {
             group.restart_session(cx, &request.member_id);
             Err(GroupError::RebalanceInProgress)
         }
-        GroupState::CompletingRebalance | GroupState::Stable => {
+        ClassicState::CompletingRebalance | ClassicState::Stable => {
             group.restart_session(cx, &request.member_id);
             Ok(())
         }
@@ -46,7 +48,11 @@ fn heartbeat(
 }
 
 /// A session is over, or the patience with a member that has yet to join.
-pub(super) fn on_session_timeout(group: &mut Group, cx: &mut Context<'_>, member_id: &str) {
+pub(in crate::group) fn on_session_timeout(
+    group: &mut ClassicGroup,
+    cx: &mut Context<'_>,
+    member_id: &str,
+) {
     if group.pending_join.contains(member_id) {
         group.remove_member(cx, member_id);
         group.complete_join_without_the_removed(cx);
@@ -60,10 +66,10 @@ pub(super) fn on_session_timeout(group: &mut Group, cx: &mut Context<'_>, member
     }
     group.remove_member(cx, member_id);
     match group.state() {
-        GroupState::Stable | GroupState::CompletingRebalance => {
+        ClassicState::Stable | ClassicState::CompletingRebalance => {
             group.rebalance_or_complete_join(cx);
         }
-        GroupState::PreparingRebalance => group.complete_join_without_the_removed(cx),
-        GroupState::Empty | GroupState::Dead => {}
+        ClassicState::PreparingRebalance => group.complete_join_without_the_removed(cx),
+        ClassicState::Empty | ClassicState::Dead => {}
     }
 }

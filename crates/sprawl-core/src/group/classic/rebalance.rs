@@ -12,36 +12,48 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use super::effect::TimerId;
-use super::error::GroupError;
-use super::membership::{Group, InitialDelay};
+use super::membership::{ClassicGroup, InitialDelay};
 use super::records::group_record;
-use super::request::{Response, Synced};
-use super::shard::{AfterAppend, Context};
-use super::state::GroupState;
+use super::state::ClassicState;
+use crate::group::effect::TimerId;
+use crate::group::error::GroupError;
+use crate::group::request::{Response, Synced};
+use crate::group::shard::{AfterAppend, Context};
 
-impl Group {
+impl ClassicGroup {
     fn join_timer(&self) -> TimerId {
         TimerId::Join {
             group_id: self.group_id.clone(),
         }
     }
 
-    pub(super) fn sync_timer(&self) -> TimerId {
+    pub(in crate::group) fn sync_timer(&self) -> TimerId {
         TimerId::Sync {
             group_id: self.group_id.clone(),
         }
     }
 
-    pub(super) fn heartbeat_timer(&self, member_id: &str) -> TimerId {
+    pub(in crate::group) fn heartbeat_timer(&self, member_id: &str) -> TimerId {
         TimerId::Heartbeat {
             group_id: self.group_id.clone(),
             member_id: member_id.to_owned(),
         }
     }
 
+    /// The log is replayed: the sessions of loaded members start.
+    pub(in crate::group) fn on_loaded(&mut self, cx: &mut Context<'_>) {
+        let member_ids: Vec<String> = self.members.keys().cloned().collect();
+        for member_id in &member_ids {
+            self.restart_session(cx, member_id);
+        }
+        if self.members.len() > cx.settings.size_max {
+            // The limit was lowered: let the members commit and join again, up to the limit.
+            self.prepare_rebalance(cx);
+        }
+    }
+
     /// Gives a member its full session again.
-    pub(super) fn restart_session(&self, cx: &mut Context<'_>, member_id: &str) {
+    pub(in crate::group) fn restart_session(&self, cx: &mut Context<'_>, member_id: &str) {
         if let Some(member) = self.members.get(member_id) {
             let timeout_ms = u64::try_from(member.session_timeout_ms).unwrap_or(0);
             cx.set_timer(self.heartbeat_timer(member_id), timeout_ms);
@@ -49,7 +61,7 @@ impl Group {
     }
 
     /// Removes a member that leaves or failed, answering a join it has parked.
-    pub(super) fn remove_member(&mut self, cx: &mut Context<'_>, member_id: &str) {
+    pub(in crate::group) fn remove_member(&mut self, cx: &mut Context<'_>, member_id: &str) {
         cx.cancel_timer(self.heartbeat_timer(member_id));
         let Some(member) = self.remove(member_id) else {
             return;
@@ -68,7 +80,7 @@ impl Group {
 
     /// Starts a rebalance if none is running; otherwise ends its join phase if everybody has
     /// joined.
-    pub(super) fn rebalance_or_complete_join(&mut self, cx: &mut Context<'_>) {
+    pub(in crate::group) fn rebalance_or_complete_join(&mut self, cx: &mut Context<'_>) {
         if self.state().may_rebalance() {
             self.prepare_rebalance(cx);
         } else {
@@ -77,14 +89,14 @@ impl Group {
     }
 
     /// Starts a rebalance.
-    pub(super) fn prepare_rebalance(&mut self, cx: &mut Context<'_>) {
-        if self.state() == GroupState::CompletingRebalance {
+    pub(in crate::group) fn prepare_rebalance(&mut self, cx: &mut Context<'_>) {
+        if self.state() == ClassicState::CompletingRebalance {
             self.reset_assignments(cx, GroupError::RebalanceInProgress);
         }
         self.pending_sync.clear();
         cx.cancel_timer(self.sync_timer());
-        let is_initial = self.state() == GroupState::Empty;
-        self.transition(cx.now, GroupState::PreparingRebalance);
+        let is_initial = self.state() == ClassicState::Empty;
+        self.transition(cx.now, ClassicState::PreparingRebalance);
         if is_initial {
             let delay_ms = cx.settings.initial_rebalance_delay_ms;
             let remaining_ms = self.rebalance_timeout_ms().saturating_sub(delay_ms);
@@ -102,24 +114,24 @@ impl Group {
     }
 
     /// Ends the join phase if it is not an initial delay and everybody has joined.
-    pub(super) fn complete_join_if_all_joined(&mut self, cx: &mut Context<'_>) {
-        let is_rebalance = self.state() == GroupState::PreparingRebalance
-            && self.previous_state() != GroupState::Empty;
+    pub(in crate::group) fn complete_join_if_all_joined(&mut self, cx: &mut Context<'_>) {
+        let is_rebalance = self.state() == ClassicState::PreparingRebalance
+            && self.previous_state() != ClassicState::Empty;
         if is_rebalance && self.all_members_joined() {
             self.complete_join(cx);
         }
     }
 
     /// After a member is gone while the group prepares: nobody may be left to wait for.
-    pub(super) fn complete_join_without_the_removed(&mut self, cx: &mut Context<'_>) {
-        if self.state() == GroupState::PreparingRebalance && self.all_members_joined() {
+    pub(in crate::group) fn complete_join_without_the_removed(&mut self, cx: &mut Context<'_>) {
+        if self.state() == ClassicState::PreparingRebalance && self.all_members_joined() {
             self.complete_join(cx);
         }
     }
 
     /// The join timer is due: the initial delay, or the rebalance timeout.
-    pub(super) fn on_join_timeout(&mut self, cx: &mut Context<'_>) {
-        if self.state() != GroupState::PreparingRebalance {
+    pub(in crate::group) fn on_join_timeout(&mut self, cx: &mut Context<'_>) {
+        if self.state() != ClassicState::PreparingRebalance {
             return;
         }
         match self.initial_delay {
@@ -159,7 +171,7 @@ impl Group {
             return;
         }
         self.begin_generation(cx.now);
-        if self.state() == GroupState::Empty {
+        if self.state() == ClassicState::Empty {
             let record = group_record(self, &BTreeMap::new());
             cx.append(vec![record], Vec::new(), AfterAppend::Nothing);
         } else {
@@ -184,10 +196,10 @@ impl Group {
     }
 
     /// The sync timer is due: whoever has not synced is out, and the rest rebalances.
-    pub(super) fn on_sync_timeout(&mut self, cx: &mut Context<'_>) {
+    pub(in crate::group) fn on_sync_timeout(&mut self, cx: &mut Context<'_>) {
         let waits = matches!(
             self.state(),
-            GroupState::CompletingRebalance | GroupState::Stable
+            ClassicState::CompletingRebalance | ClassicState::Stable
         );
         if !waits || self.pending_sync.is_empty() {
             return;
@@ -199,7 +211,7 @@ impl Group {
     }
 
     /// Takes back all assignments and answers parked syncs with an error.
-    pub(super) fn reset_assignments(&mut self, cx: &mut Context<'_>, error: GroupError) {
+    pub(in crate::group) fn reset_assignments(&mut self, cx: &mut Context<'_>, error: GroupError) {
         for member in self.members.values_mut() {
             member.assignment = Bytes::new();
         }
@@ -207,7 +219,11 @@ impl Group {
     }
 
     /// Answers parked syncs with each member's assignment, or with an error.
-    pub(super) fn answer_syncs(&mut self, cx: &mut Context<'_>, error: Option<GroupError>) {
+    pub(in crate::group) fn answer_syncs(
+        &mut self,
+        cx: &mut Context<'_>,
+        error: Option<GroupError>,
+    ) {
         let member_ids: Vec<String> = self.members.keys().cloned().collect();
         for member_id in member_ids {
             let Some(token) = self.take_sync(&member_id) else {
@@ -223,7 +239,7 @@ impl Group {
         }
     }
 
-    pub(super) fn synced(&self, member_id: &str) -> Synced {
+    pub(in crate::group) fn synced(&self, member_id: &str) -> Synced {
         let member = self.members.get(member_id);
         Synced {
             protocol_type: self.protocol_type.clone(),

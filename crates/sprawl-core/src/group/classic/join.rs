@@ -2,17 +2,21 @@
 //!
 //! Source: JoinGroup 0 to 9; KIP-394 (member id required), KIP-345 (static members).
 
-use super::effect::Token;
-use super::error::GroupError;
-use super::member::Member;
-use super::membership::Group;
-use super::request::{JoinRequest, MemberIdRule, Response};
-use super::shard::{Context, Groups, append_new_group};
-use super::state::GroupState;
-use super::static_member::rejoin_static_member;
-use super::wire::fits;
+use crate::group::effect::Token;
+use crate::group::error::GroupError;
+use std::collections::BTreeMap;
 
-pub(super) fn on_join(
+use super::member::Member;
+use super::membership::ClassicGroup;
+use super::records::group_record;
+use super::state::ClassicState;
+use super::static_member::rejoin_static_member;
+use crate::group::any::Group;
+use crate::group::request::{JoinRequest, MemberIdRule, Response};
+use crate::group::shard::{AfterAppend, Context, Groups};
+use crate::group::wire::fits;
+
+pub(in crate::group) fn on_join(
     groups: &mut Groups,
     cx: &mut Context<'_>,
     token: Token,
@@ -32,7 +36,12 @@ pub(super) fn on_join(
     }
     let group = groups
         .entry(request.group_id.clone())
-        .or_insert_with(|| Group::empty(&request.group_id, Some(cx.now)));
+        .or_insert_with(|| Group::simple(&request.group_id, Some(cx.now)));
+    let Some(group) = group.as_classic_mut() else {
+        let refusal = Response::join_refused(GroupError::InconsistentGroupProtocol, "");
+        cx.reply(token, refusal);
+        return;
+    };
     if !has_room(group, cx, &request.member_id) {
         group.remove_member(cx, &request.member_id);
         cx.reply(
@@ -79,21 +88,26 @@ fn validate(cx: &Context<'_>, request: &JoinRequest) -> Result<(), GroupError> {
 
 /// Whether the group takes this member under `group.max.size`. While members join, those that have
 /// joined are counted and not all members, so that a lowered limit drops the last to rejoin.
-fn has_room(group: &Group, cx: &Context<'_>, member_id: &str) -> bool {
+fn has_room(group: &ClassicGroup, cx: &Context<'_>, member_id: &str) -> bool {
     let member = group.members.get(member_id);
     match group.state() {
-        GroupState::Empty | GroupState::Dead => true,
-        GroupState::PreparingRebalance => {
+        ClassicState::Empty | ClassicState::Dead => true,
+        ClassicState::PreparingRebalance => {
             member.is_some_and(|member| member.awaiting_join.is_some())
                 || group.awaiting_join_count() < cx.settings.size_max
         }
-        GroupState::CompletingRebalance | GroupState::Stable => {
+        ClassicState::CompletingRebalance | ClassicState::Stable => {
             member.is_some() || group.members.len() < cx.settings.size_max
         }
     }
 }
 
-fn join_new_member(group: &mut Group, cx: &mut Context<'_>, token: Token, request: JoinRequest) {
+fn join_new_member(
+    group: &mut ClassicGroup,
+    cx: &mut Context<'_>,
+    token: Token,
+    request: JoinRequest,
+) {
     if !group.supports(&request.protocol_type, &request.protocols) {
         cx.reply(
             token,
@@ -123,7 +137,7 @@ fn join_new_member(group: &mut Group, cx: &mut Context<'_>, token: Token, reques
 }
 
 fn add_member(
-    group: &mut Group,
+    group: &mut ClassicGroup,
     cx: &mut Context<'_>,
     token: Token,
     request: &JoinRequest,
@@ -147,7 +161,7 @@ fn add_member(
 }
 
 fn join_existing_member(
-    group: &mut Group,
+    group: &mut ClassicGroup,
     cx: &mut Context<'_>,
     token: Token,
     request: JoinRequest,
@@ -178,18 +192,20 @@ fn join_existing_member(
         .is_some_and(|member| member.protocols == request.protocols);
     match group.state() {
         // The join response was lost: give it again.
-        GroupState::CompletingRebalance if is_unchanged => {
+        ClassicState::CompletingRebalance if is_unchanged => {
             cx.reply(token, Response::Join(Ok(group.joined(&member_id))));
         }
         // A follower without news needs no rebalance. The leader may rejoin for what its metadata
         // does not show, such as new partitions.
-        GroupState::Stable if is_unchanged && !group.is_leader(&member_id) => {
+        ClassicState::Stable if is_unchanged && !group.is_leader(&member_id) => {
             cx.reply(token, Response::Join(Ok(group.joined(&member_id))));
         }
-        GroupState::PreparingRebalance | GroupState::CompletingRebalance | GroupState::Stable => {
+        ClassicState::PreparingRebalance
+        | ClassicState::CompletingRebalance
+        | ClassicState::Stable => {
             update_member(group, cx, token, &request);
         }
-        GroupState::Empty | GroupState::Dead => {
+        ClassicState::Empty | ClassicState::Dead => {
             cx.reply(
                 token,
                 Response::join_refused(GroupError::UnknownMemberId, member_id),
@@ -198,14 +214,19 @@ fn join_existing_member(
     }
 }
 
-fn update_member(group: &mut Group, cx: &mut Context<'_>, token: Token, request: &JoinRequest) {
+fn update_member(
+    group: &mut ClassicGroup,
+    cx: &mut Context<'_>,
+    token: Token,
+    request: &JoinRequest,
+) {
     park_join(group, cx, token, request, &request.member_id);
     group.rebalance_or_complete_join(cx);
 }
 
 /// Parks a member's join under its new terms.
-pub(super) fn park_join(
-    group: &mut Group,
+pub(in crate::group) fn park_join(
+    group: &mut ClassicGroup,
     cx: &mut Context<'_>,
     token: Token,
     request: &JoinRequest,
@@ -218,4 +239,11 @@ pub(super) fn park_join(
             Response::join_refused(GroupError::RebalanceInProgress, member_id),
         );
     }
+}
+
+/// Appends the record that makes an empty group known, without members or protocol.
+fn append_new_group(group: &ClassicGroup, cx: &mut Context<'_>) {
+    let empty = ClassicGroup::empty(&group.group_id, Some(cx.now));
+    let record = group_record(&empty, &BTreeMap::new());
+    cx.append(vec![record], Vec::new(), AfterAppend::Nothing);
 }

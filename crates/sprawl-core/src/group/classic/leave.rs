@@ -2,14 +2,15 @@
 //!
 //! Source: LeaveGroup 0 to 5; KIP-345 (batches, removal by group instance id).
 
-use super::effect::Token;
-use super::error::GroupError;
-use super::membership::Group;
-use super::request::{LeaveRequest, LeavingMember, LeftMember, Response};
-use super::shard::{Context, Groups};
-use super::state::GroupState;
+use super::membership::ClassicGroup;
+use super::state::ClassicState;
+use crate::group::any::Group;
+use crate::group::effect::Token;
+use crate::group::error::GroupError;
+use crate::group::request::{LeaveRequest, LeavingMember, LeftMember, Response};
+use crate::group::shard::{Context, Groups};
 
-pub(super) fn on_leave(
+pub(in crate::group) fn on_leave(
     groups: &mut Groups,
     cx: &mut Context<'_>,
     token: Token,
@@ -19,7 +20,8 @@ pub(super) fn on_leave(
         cx.reply(token, Response::Leave(Err(GroupError::InvalidGroupId)));
         return;
     }
-    let Some(group) = groups.get_mut(&request.group_id) else {
+    let group = groups.get_mut(&request.group_id);
+    let Some(group) = group.and_then(Group::as_classic_mut) else {
         let refuse = |member| LeftMember {
             member,
             outcome: Err(GroupError::UnknownMemberId),
@@ -35,18 +37,18 @@ pub(super) fn on_leave(
     }
     if left.iter().any(|member| member.outcome.is_ok()) {
         match group.state() {
-            GroupState::Stable | GroupState::CompletingRebalance => {
+            ClassicState::Stable | ClassicState::CompletingRebalance => {
                 group.rebalance_or_complete_join(cx);
             }
-            GroupState::PreparingRebalance => group.complete_join_if_all_joined(cx),
-            GroupState::Empty | GroupState::Dead => {}
+            ClassicState::PreparingRebalance => group.complete_join_if_all_joined(cx),
+            ClassicState::Empty | ClassicState::Dead => {}
         }
     }
     cx.reply_when_durable(token, Response::Leave(Ok(left)));
 }
 
 fn remove(
-    group: &mut Group,
+    group: &mut ClassicGroup,
     cx: &mut Context<'_>,
     member: &LeavingMember,
 ) -> Result<(), GroupError> {

@@ -12,56 +12,56 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
-use super::effect::{Now, Token};
-use super::error::GroupError;
 use super::member::Member;
 use super::records::{GroupValue, MemberValue};
-use super::request::{JoinProtocol, JoinRequest, Joined, JoinedMember, Response};
-use super::shard::Context;
-use super::state::GroupState;
+use super::state::ClassicState;
 use super::subscription::{CONSUMER_PROTOCOL_TYPE, subscribed_topics};
+use crate::group::effect::{Now, Token};
+use crate::group::error::GroupError;
+use crate::group::request::{JoinProtocol, JoinRequest, Joined, JoinedMember, Response};
+use crate::group::shard::Context;
 
 /// How the initial delay of a group goes on (KIP-134).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct InitialDelay {
+pub(in crate::group) struct InitialDelay {
     /// The delay that is running.
-    pub(super) delay_ms: u64,
+    pub(in crate::group) delay_ms: u64,
     /// How much longer it may be extended after that.
-    pub(super) remaining_ms: u64,
+    pub(in crate::group) remaining_ms: u64,
     /// Whether a member has joined since it was last set.
-    pub(super) member_added: bool,
+    pub(in crate::group) member_added: bool,
 }
 
 /// A classic group.
 #[derive(Clone, Debug)]
-pub(super) struct Group {
-    pub(super) group_id: String,
-    state: GroupState,
-    previous_state: GroupState,
-    pub(super) state_timestamp_ms: Option<i64>,
-    pub(super) protocol_type: Option<String>,
-    pub(super) protocol_name: Option<String>,
-    pub(super) generation: i32,
-    pub(super) leader: Option<String>,
-    pub(super) members: BTreeMap<String, Member>,
+pub(in crate::group) struct ClassicGroup {
+    pub(in crate::group) group_id: String,
+    state: ClassicState,
+    previous_state: ClassicState,
+    pub(in crate::group) state_timestamp_ms: Option<i64>,
+    pub(in crate::group) protocol_type: Option<String>,
+    pub(in crate::group) protocol_name: Option<String>,
+    pub(in crate::group) generation: i32,
+    pub(in crate::group) leader: Option<String>,
+    pub(in crate::group) members: BTreeMap<String, Member>,
     static_members: BTreeMap<String, String>,
     /// Members that were given an id and have yet to join with it.
-    pub(super) pending_join: BTreeSet<String>,
+    pub(in crate::group) pending_join: BTreeSet<String>,
     /// Members of this generation that have yet to sync.
-    pub(super) pending_sync: BTreeSet<String>,
+    pub(in crate::group) pending_sync: BTreeSet<String>,
     supported_protocols: BTreeMap<String, usize>,
     awaiting_join_count: usize,
     /// What the members subscribe to; `None` where the coordinator cannot tell.
-    pub(super) subscribed_topics: Option<BTreeSet<String>>,
-    pub(super) initial_delay: Option<InitialDelay>,
+    pub(in crate::group) subscribed_topics: Option<BTreeSet<String>>,
+    pub(in crate::group) initial_delay: Option<InitialDelay>,
 }
 
-impl Group {
-    pub(super) fn empty(group_id: &str, now: Option<Now>) -> Self {
+impl ClassicGroup {
+    pub(in crate::group) fn empty(group_id: &str, now: Option<Now>) -> Self {
         Self {
             group_id: group_id.to_owned(),
-            state: GroupState::Empty,
-            previous_state: GroupState::Dead,
+            state: ClassicState::Empty,
+            previous_state: ClassicState::Dead,
             state_timestamp_ms: now.map(|now| now.wall_ms),
             protocol_type: None,
             protocol_name: None,
@@ -79,12 +79,12 @@ impl Group {
     }
 
     /// A group as its record tells.
-    pub(super) fn loaded(group_id: &str, value: GroupValue) -> Self {
+    pub(in crate::group) fn loaded(group_id: &str, value: GroupValue) -> Self {
         let mut group = Self::empty(group_id, None);
         group.state = if value.members.is_empty() {
-            GroupState::Empty
+            ClassicState::Empty
         } else {
-            GroupState::Stable
+            ClassicState::Stable
         };
         group.state_timestamp_ms = value.state_timestamp_ms;
         group.generation = value.generation;
@@ -108,15 +108,15 @@ impl Group {
         self.members.insert(member.member_id.clone(), member);
     }
 
-    pub(super) fn state(&self) -> GroupState {
+    pub(in crate::group) fn state(&self) -> ClassicState {
         self.state
     }
 
-    pub(super) fn previous_state(&self) -> GroupState {
+    pub(in crate::group) fn previous_state(&self) -> ClassicState {
         self.previous_state
     }
 
-    pub(super) fn transition(&mut self, now: Now, next: GroupState) {
+    pub(in crate::group) fn transition(&mut self, now: Now, next: ClassicState) {
         assert!(
             self.state.may_become(next),
             "{} may not become {next}",
@@ -127,37 +127,37 @@ impl Group {
         self.state_timestamp_ms = Some(now.wall_ms);
     }
 
-    pub(super) fn is_leader(&self, member_id: &str) -> bool {
+    pub(in crate::group) fn is_leader(&self, member_id: &str) -> bool {
         self.leader.as_deref() == Some(member_id)
     }
 
-    pub(super) fn static_member_id(&self, instance_id: &str) -> Option<&String> {
+    pub(in crate::group) fn static_member_id(&self, instance_id: &str) -> Option<&String> {
         self.static_members.get(instance_id)
     }
 
-    pub(super) fn uses_consumer_protocol(&self) -> bool {
+    pub(in crate::group) fn uses_consumer_protocol(&self) -> bool {
         self.protocol_type.as_deref() == Some(CONSUMER_PROTOCOL_TYPE)
     }
 
     /// Whether offsets of the topic are in use by members. A consumer group whose subscriptions
     /// cannot be read counts as subscribed to everything.
-    pub(super) fn is_subscribed_to(&self, topic: &str) -> bool {
+    pub(in crate::group) fn is_subscribed_to(&self, topic: &str) -> bool {
         match &self.subscribed_topics {
             Some(topics) => topics.contains(topic),
             None => self.uses_consumer_protocol(),
         }
     }
 
-    pub(super) fn awaiting_join_count(&self) -> usize {
+    pub(in crate::group) fn awaiting_join_count(&self) -> usize {
         self.awaiting_join_count
     }
 
-    pub(super) fn all_members_joined(&self) -> bool {
+    pub(in crate::group) fn all_members_joined(&self) -> bool {
         self.members.len() == self.awaiting_join_count && self.pending_join.is_empty()
     }
 
     /// The longest rebalance timeout of a member, in milliseconds.
-    pub(super) fn rebalance_timeout_ms(&self) -> u64 {
+    pub(in crate::group) fn rebalance_timeout_ms(&self) -> u64 {
         let longest = self
             .members
             .values()
@@ -167,7 +167,7 @@ impl Group {
     }
 
     /// Checks that a member is who it says it is.
-    pub(super) fn validate_member(
+    pub(in crate::group) fn validate_member(
         &self,
         member_id: &str,
         group_instance_id: Option<&str>,
@@ -189,7 +189,7 @@ impl Group {
     }
 
     /// Adds a member with its parked join.
-    pub(super) fn add(&mut self, mut member: Member, protocol_type: &str, token: Token) {
+    pub(in crate::group) fn add(&mut self, mut member: Member, protocol_type: &str, token: Token) {
         if self.members.is_empty() {
             self.protocol_type = Some(protocol_type.to_owned());
         }
@@ -209,7 +209,7 @@ impl Group {
     }
 
     /// Removes a member, or a member to be; returns what it had parked.
-    pub(super) fn remove(&mut self, member_id: &str) -> Option<Member> {
+    pub(in crate::group) fn remove(&mut self, member_id: &str) -> Option<Member> {
         let removed = self.members.remove(member_id);
         if let Some(member) = &removed {
             self.count_protocols(&member.protocols, Count::Down);
@@ -230,7 +230,7 @@ impl Group {
 
     /// Gives a static member's place to a new member id; the parked requests of the old one are
     /// returned in the old member, for fencing.
-    pub(super) fn replace_static_member(
+    pub(in crate::group) fn replace_static_member(
         &mut self,
         instance_id: &str,
         old_member_id: &str,
@@ -260,7 +260,7 @@ impl Group {
     }
 
     /// Takes over what a member says in a new join and parks it; returns a join parked before.
-    pub(super) fn update_member(
+    pub(in crate::group) fn update_member(
         &mut self,
         member_id: &str,
         request: &JoinRequest,
@@ -283,7 +283,7 @@ impl Group {
         replaced
     }
 
-    pub(super) fn set_member_terms(
+    pub(in crate::group) fn set_member_terms(
         &mut self,
         member_id: &str,
         protocols: Vec<JoinProtocol>,
@@ -302,7 +302,7 @@ impl Group {
     }
 
     /// Takes a member's parked join, to answer it.
-    pub(super) fn take_join(&mut self, member_id: &str) -> Option<Token> {
+    pub(in crate::group) fn take_join(&mut self, member_id: &str) -> Option<Token> {
         let token = self.members.get_mut(member_id)?.awaiting_join.take();
         if token.is_some() {
             self.awaiting_join_count -= 1;
@@ -311,12 +311,12 @@ impl Group {
     }
 
     /// Takes a member's parked sync, to answer it.
-    pub(super) fn take_sync(&mut self, member_id: &str) -> Option<Token> {
+    pub(in crate::group) fn take_sync(&mut self, member_id: &str) -> Option<Token> {
         self.members.get_mut(member_id)?.awaiting_sync.take()
     }
 
     /// Answers everything the members have parked.
-    pub(super) fn refuse_parked(&mut self, cx: &mut Context<'_>, error: GroupError) {
+    pub(in crate::group) fn refuse_parked(&mut self, cx: &mut Context<'_>, error: GroupError) {
         let member_ids: Vec<String> = self.members.keys().cloned().collect();
         for member_id in member_ids {
             if let Some(token) = self.take_join(&member_id) {
@@ -329,8 +329,12 @@ impl Group {
     }
 
     /// Whether a member with these protocols fits the group.
-    pub(super) fn supports(&self, protocol_type: &str, protocols: &[JoinProtocol]) -> bool {
-        if self.state == GroupState::Empty {
+    pub(in crate::group) fn supports(
+        &self,
+        protocol_type: &str,
+        protocols: &[JoinProtocol],
+    ) -> bool {
+        if self.state == ClassicState::Empty {
             return !protocol_type.is_empty() && !protocols.is_empty();
         }
         self.protocol_type.as_deref() == Some(protocol_type)
@@ -349,7 +353,7 @@ impl Group {
     }
 
     /// The protocol that every member offers and most prefer; `None` without members.
-    pub(super) fn select_protocol(&self) -> Option<String> {
+    pub(in crate::group) fn select_protocol(&self) -> Option<String> {
         let mut votes: BTreeMap<&str, usize> = BTreeMap::new();
         for member in self.members.values() {
             let choice = member
@@ -369,7 +373,7 @@ impl Group {
 
     /// Hands leadership to a member that has joined when the leader has not; says whether the
     /// leader now is one that has joined.
-    pub(super) fn elect_joined_leader(&mut self) -> bool {
+    pub(in crate::group) fn elect_joined_leader(&mut self) -> bool {
         let Some(leader) = &self.leader else {
             return false;
         };
@@ -390,14 +394,14 @@ impl Group {
     }
 
     /// Begins the next generation with whoever is a member now.
-    pub(super) fn begin_generation(&mut self, now: Now) {
+    pub(in crate::group) fn begin_generation(&mut self, now: Now) {
         self.generation = self.generation.wrapping_add(1).max(0);
         self.protocol_name = self.select_protocol();
         self.subscribed_topics = self.compute_subscribed_topics();
         let next = if self.members.is_empty() {
-            GroupState::Empty
+            ClassicState::Empty
         } else {
-            GroupState::CompletingRebalance
+            ClassicState::CompletingRebalance
         };
         self.transition(now, next);
         self.pending_sync.clear();
@@ -419,7 +423,7 @@ impl Group {
     }
 
     /// The current generation as this member is told.
-    pub(super) fn joined(&self, member_id: &str) -> Joined {
+    pub(in crate::group) fn joined(&self, member_id: &str) -> Joined {
         let protocol_name = self.protocol_name.as_deref().unwrap_or("");
         let members = if self.is_leader(member_id) {
             self.members
@@ -444,7 +448,7 @@ impl Group {
         }
     }
 
-    pub(super) fn assignments(&self) -> BTreeMap<String, Bytes> {
+    pub(in crate::group) fn assignments(&self) -> BTreeMap<String, Bytes> {
         let pairs = self.members.iter();
         pairs
             .map(|(member_id, member)| (member_id.clone(), member.assignment.clone()))

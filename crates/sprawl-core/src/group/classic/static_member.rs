@@ -2,20 +2,20 @@
 //!
 //! Source: KIP-345; KIP-814 (the returning leader is told to skip the assignment).
 
-use super::effect::Token;
-use super::error::GroupError;
 use super::join::park_join;
 use super::member::Member;
-use super::membership::Group;
+use super::membership::ClassicGroup;
 use super::records::group_record;
-use super::request::{JoinRequest, Response, SkipAssignment};
-use super::shard::{AfterAppend, Context, Stored};
-use super::state::GroupState;
+use super::state::ClassicState;
+use crate::group::effect::Token;
+use crate::group::error::GroupError;
+use crate::group::request::{JoinRequest, Response, SkipAssignment};
+use crate::group::shard::{AfterAppend, Context, Stored};
 
 /// A static member whose new id is being stored.
 #[derive(Debug)]
-pub(super) struct StaticReturn {
-    pub(super) group_id: String,
+pub(in crate::group) struct StaticReturn {
+    pub(in crate::group) group_id: String,
     instance_id: String,
     old: Member,
     old_leader: Option<String>,
@@ -24,8 +24,8 @@ pub(super) struct StaticReturn {
 }
 
 /// Gives the place of `old_member_id` to the request's new member id.
-pub(super) fn rejoin_static_member(
-    group: &mut Group,
+pub(in crate::group) fn rejoin_static_member(
+    group: &mut ClassicGroup,
     cx: &mut Context<'_>,
     token: Token,
     request: &JoinRequest,
@@ -38,7 +38,7 @@ pub(super) fn rejoin_static_member(
         .expect("a static member is a member");
     park_join(group, cx, token, request, &new_member_id);
     match group.state() {
-        GroupState::Stable if group.select_protocol() == group.protocol_name => {
+        ClassicState::Stable if group.select_protocol() == group.protocol_name => {
             // The group keeps its generation: only the new id has to be stored.
             let record = group_record(group, &group.assignments());
             let group_id = group.group_id.clone();
@@ -59,14 +59,14 @@ pub(super) fn rejoin_static_member(
         }
         // With another protocol, or when the leader may be assigning to the old id right now, only
         // a rebalance keeps ids and assignments together.
-        GroupState::Stable | GroupState::CompletingRebalance => group.prepare_rebalance(cx),
-        GroupState::PreparingRebalance => group.complete_join_if_all_joined(cx),
-        GroupState::Empty | GroupState::Dead => unreachable!("such a group has no members"),
+        ClassicState::Stable | ClassicState::CompletingRebalance => group.prepare_rebalance(cx),
+        ClassicState::PreparingRebalance => group.complete_join_if_all_joined(cx),
+        ClassicState::Empty | ClassicState::Dead => unreachable!("such a group has no members"),
     }
 }
 
 fn fence_and_replace(
-    group: &mut Group,
+    group: &mut ClassicGroup,
     cx: &mut Context<'_>,
     instance_id: &str,
     (old_member_id, new_member_id): (&str, &str),
@@ -87,14 +87,14 @@ fn fence_and_replace(
 }
 
 /// The record with the new id is stored, or could not be.
-pub(super) fn on_static_return_appended(
-    group: &mut Group,
+pub(in crate::group) fn on_static_return_appended(
+    group: &mut ClassicGroup,
     cx: &mut Context<'_>,
     static_return: StaticReturn,
     stored: Stored,
 ) {
     let new_member_id = static_return.new_member_id.as_str();
-    if group.state() != GroupState::Stable || !group.members.contains_key(new_member_id) {
+    if group.state() != ClassicState::Stable || !group.members.contains_key(new_member_id) {
         // A rebalance has begun meanwhile: it answers the parked join.
         return;
     }
@@ -119,7 +119,12 @@ pub(super) fn on_static_return_appended(
     }
 }
 
-fn revert(group: &mut Group, cx: &mut Context<'_>, static_return: StaticReturn, error: GroupError) {
+fn revert(
+    group: &mut ClassicGroup,
+    cx: &mut Context<'_>,
+    static_return: StaticReturn,
+    error: GroupError,
+) {
     let StaticReturn {
         instance_id,
         old,

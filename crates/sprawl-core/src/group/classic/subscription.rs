@@ -5,14 +5,16 @@
 
 use std::collections::BTreeSet;
 
-use super::records::RecordError;
-use super::wire::Reader;
+use crate::group::records::RecordError;
+use crate::group::wire::Reader;
 
 /// The protocol type of consumers.
-pub(super) const CONSUMER_PROTOCOL_TYPE: &str = "consumer";
+pub(in crate::group) const CONSUMER_PROTOCOL_TYPE: &str = "consumer";
 
 /// Reads the topics of a subscription.
-pub(super) fn subscribed_topics(metadata: &[u8]) -> Result<BTreeSet<String>, RecordError> {
+pub(in crate::group) fn subscribed_topics(
+    metadata: &[u8],
+) -> Result<BTreeSet<String>, RecordError> {
     let mut reader = Reader::new(metadata);
     reader.int16()?;
     let mut topics = BTreeSet::new();
