@@ -31,7 +31,7 @@ pub(crate) async fn handle(
         // Members of a group that is still loading are alive until the opposite is known, as in
         // Kafka.
         Err(CoordinatorError::Loading) => ErrorCode::None,
-        Err(error @ CoordinatorError::NotCoordinator) => of_coordinator(error),
+        Err(error) => of_coordinator(error),
     };
     HeartbeatResponse::default().with_error_code(error.number())
 }

@@ -142,9 +142,12 @@ async fn commit(
         },
         offsets,
     };
-    let submitted = broker.coordinator.submit(&request.group_id, |token| {
-        Input::OffsetCommit(token, commit)
-    });
+    let wait_max = broker.settings.offsets.commit_timeout;
+    let submitted = broker
+        .coordinator
+        .submit_within(wait_max, &request.group_id, |token| {
+            Input::OffsetCommit(token, commit)
+        });
     match submitted.await {
         Ok(Response::OffsetCommit(Ok(results))) => {
             let count = results.iter().filter(|result| result.is_ok()).count();

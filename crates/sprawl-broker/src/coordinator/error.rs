@@ -16,6 +16,9 @@ pub(crate) enum CoordinatorError {
     /// The group's partition is still being read.
     #[error("the group is still loading")]
     Loading,
+    /// The answer needs a disk that did not answer in time; the request may still be carried out.
+    #[error("the group's log did not take the write in time")]
+    TimedOut,
 }
 
 /// Groups: a shard that cannot be asked.
@@ -25,6 +28,8 @@ pub(crate) fn of_coordinator(error: CoordinatorError) -> ErrorCode {
         CoordinatorError::NotCoordinator => ErrorCode::NotCoordinator,
         // Retriable.
         CoordinatorError::Loading => ErrorCode::CoordinatorLoadInProgress,
+        // Retriable (`CoordinatorOperationExceptionHelper`, REQUEST_TIMED_OUT).
+        CoordinatorError::TimedOut => ErrorCode::CoordinatorNotAvailable,
     }
 }
 

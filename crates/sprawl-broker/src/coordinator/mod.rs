@@ -25,6 +25,7 @@ mod topic;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use sprawl_core::config::BrokerSettings;
@@ -66,8 +67,7 @@ struct Shards {
 
 /// Kafka's limits of a group, from the broker's settings.
 fn group_settings(settings: &BrokerSettings) -> GroupSettings {
-    let whole_ms =
-        |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let whole_ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     GroupSettings {
         session_timeout_ms_min: settings.groups.session_timeout_ms_min,
         session_timeout_ms_max: settings.groups.session_timeout_ms_max,
@@ -151,6 +151,17 @@ impl GroupCoordinator {
         reply.await.map_err(|_| CoordinatorError::NotCoordinator)
     }
 
+    /// As [`Self::submit`], but waits no longer than `wait_max`.
+    pub(crate) async fn submit_within(
+        &self,
+        wait_max: Duration,
+        group_id: &str,
+        request: impl FnOnce(Token) -> Input,
+    ) -> Result<Response, CoordinatorError> {
+        let answered = time::timeout(wait_max, self.submit(group_id, request)).await;
+        answered.unwrap_or(Err(CoordinatorError::TimedOut))
+    }
+
     /// Reads the shard of a group.
     pub(crate) fn read<T>(
         &self,
@@ -170,7 +181,7 @@ impl GroupCoordinator {
             match shard.read(&mut read) {
                 Ok(value) => all.push(value),
                 Err(CoordinatorError::NotCoordinator) => {}
-                Err(error @ CoordinatorError::Loading) => return Err(error),
+                Err(error) => return Err(error),
             }
         }
         Ok(all)

@@ -206,6 +206,23 @@ async fn commit_waits_for_the_disk_and_survives_a_restart() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn wait_that_runs_out_is_told_and_the_commit_is_carried_out_all_the_same() {
+    let log = MemoryLog::new();
+    let coordinator = open(&log);
+    settle().await;
+    log.disk.send_replace(Disk::Holds);
+    let started = coordinator.io.clock.monotonic();
+    let wait_max = Duration::from_secs(5);
+    let late = coordinator.submit_within(wait_max, "g", commit(7)).await;
+    assert_eq!(late, Err(CoordinatorError::TimedOut));
+    let waited = coordinator.io.clock.monotonic().saturating_sub(started);
+    assert!(waited >= wait_max && waited < wait_max * 2, "{waited:?}");
+    log.disk.send_replace(Disk::Works);
+    settle().await;
+    assert_eq!(committed(&coordinator), Ok(Some(7)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn join_is_answered_by_its_timer_at_the_end_of_the_initial_delay() {
     let log = MemoryLog::new();
     let coordinator = open(&log);

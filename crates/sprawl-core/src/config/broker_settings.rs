@@ -69,6 +69,8 @@ pub struct GroupLimits {
 /// Committed offsets and their topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OffsetsSettings {
+    /// `offsets.commit.timeout.ms`
+    pub commit_timeout: Duration,
     /// `offset.metadata.max.bytes`
     pub metadata_size_max: usize,
     /// `offsets.retention.minutes`
@@ -151,7 +153,7 @@ impl BrokerSettings {
         check_static_broker(statics)?;
         let none = ConfigMap::new();
         Self::resolve(&ConfigLayers {
-            statics,
+            statics: &with_both_ids(statics),
             ..ConfigLayers::empty(&none)
         })
     }
@@ -190,6 +192,17 @@ impl BrokerSettings {
         values.check_contradictions()?;
         Ok(settings)
     }
+}
+
+/// Gives `broker.id` the value of `node.id`, or the other way round, as Kafka does.
+fn with_both_ids(statics: &ConfigMap) -> ConfigMap {
+    let mut both = statics.clone();
+    for (set, other) in [("node.id", "broker.id"), ("broker.id", "node.id")] {
+        if let Some(value) = statics.get(set).cloned() {
+            both.entry(other.to_owned()).or_insert(value);
+        }
+    }
+    both
 }
 
 struct Values<'a> {
@@ -236,6 +249,7 @@ impl Values<'_> {
     fn offsets(&self) -> Result<OffsetsSettings, ConfigError> {
         let minutes: u64 = self.unsigned("offsets.retention.minutes")?;
         Ok(OffsetsSettings {
+            commit_timeout: self.ms("offsets.commit.timeout.ms")?,
             metadata_size_max: self.unsigned("offset.metadata.max.bytes")?,
             retention: Duration::from_secs(minutes.saturating_mul(60)),
             retention_check_interval: self.ms("offsets.retention.check.interval.ms")?,
@@ -321,6 +335,12 @@ impl Values<'_> {
                 (other, self.integer(other)?),
                 lower,
             )?;
+        }
+        let (node, broker) = ("node.id", "broker.id");
+        if self.integer(node)? != self.integer(broker)? {
+            let same = "the same number for both, or one of them alone";
+            let ids = (node, self.integer(node)?);
+            return Err(contradiction(ids, (broker, self.integer(broker)?), same));
         }
         let (queued, request) = ("queued.max.request.bytes", "socket.request.max.bytes");
         let queued_bytes = self.integer(queued)?;

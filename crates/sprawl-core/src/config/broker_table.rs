@@ -55,6 +55,13 @@ const TABLE: &[Definition] = &[
         "Whether asking for an unknown topic creates it.",
     ),
     broker(
+        "broker.id",
+        (Int, Some("0"), Rule::Between(0, INT_MAX)),
+        (High, ReadOnly),
+        "The older name of `node.id`: either says both, and two values that differ are refused. \
+         Kafka's default is to have none.",
+    ),
+    broker(
         "broker.rack",
         (String, None, Rule::Any),
         (Medium, ReadOnly),
@@ -356,6 +363,13 @@ const TABLE: &[Definition] = &[
         (Int, Some("4096"), Rule::Between(0, INT_MAX)),
         (High, ReadOnly),
         "The longest text that may go with a committed offset.",
+    ),
+    broker(
+        "offsets.commit.timeout.ms",
+        (Int, Some("5000"), Rule::Between(1, INT_MAX)),
+        (High, ReadOnly),
+        "How long an offset commit waits for its disk before it fails with an error that clients \
+         retry.",
     ),
     broker(
         "offsets.retention.check.interval.ms",

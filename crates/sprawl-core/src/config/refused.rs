@@ -19,7 +19,6 @@ const WHOLE: &[(&str, &str)] = &[
     ("authorizer.class.name", SECURITY),
     ("auto.leader.rebalance.enable", REPLICATION),
     ("background.threads", THREADS),
-    ("broker.id", "set node.id"),
     ("broker.id.generation.enable", "set node.id"),
     ("connection.failed.authentication.delay.ms", SECURITY),
     ("connections.max.reauth.ms", SECURITY),
@@ -44,10 +43,6 @@ const WHOLE: &[(&str, &str)] = &[
     ("num.recovery.threads.per.data.dir", THREADS),
     ("num.replica.alter.log.dirs.threads", THREADS),
     ("num.replica.fetchers", REPLICATION),
-    (
-        "offsets.commit.timeout.ms",
-        "a commit waits for its disk as a produce does; remove it",
-    ),
     ("offsets.load.buffer.size", OWN_LOG),
     ("offsets.topic.compression.codec", OWN_LOG),
     ("principal.builder.class", SECURITY),

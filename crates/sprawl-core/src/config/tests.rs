@@ -335,6 +335,31 @@ fn described_default_of_all_brokers_holds_only_what_was_set_there() {
 }
 
 #[test]
+fn node_id_and_broker_id_are_two_names_of_one_number() {
+    for name in ["node.id", "broker.id"] {
+        let settings = BrokerSettings::from_map(&map(&[(name, "7")])).unwrap();
+        assert_eq!(settings.node_id, sprawl_model::BrokerId(7), "{name}");
+        let none = ConfigMap::new();
+        let layers = ConfigLayers {
+            statics: &settings.statics,
+            ..ConfigLayers::empty(&none)
+        };
+        let entries = describe_broker(BrokerScope::One, &layers).unwrap();
+        let ids = entries
+            .iter()
+            .filter(|entry| ["broker.id", "node.id"].contains(&entry.name))
+            .map(|entry| (entry.value.as_deref(), entry.read_only));
+        let seven = (Some("7"), true);
+        assert_eq!(ids.collect::<Vec<_>>(), [seven, seven], "{name}");
+    }
+    let differ = BrokerSettings::from_map(&map(&[("node.id", "1"), ("broker.id", "2")]));
+    assert!(
+        matches!(differ, Err(ConfigError::Contradiction { .. })),
+        "{differ:?}"
+    );
+}
+
+#[test]
 fn run_time_update_of_a_setting_read_at_start_is_refused() {
     let error = check_dynamic_broker(&map(&[("num.partitions", "3")])).unwrap_err();
     assert_eq!(
