@@ -3,9 +3,7 @@
 use std::collections::BTreeSet;
 
 use sprawl_core::config::{BrokerSettings, ConfigError, ConfigLayers, ConfigMap, TopicConfig};
-use sprawl_core::metadata::{
-    ConfigResource, MetadataCommand, MetadataError, MetadataImage, TopicRef,
-};
+use sprawl_core::metadata::{ConfigResource, MetadataError, MetadataImage, TopicRef};
 use sprawl_model::{BrokerId, TenantId};
 use sprawl_protocol::{ErrorCode, StrBytes};
 
@@ -178,38 +176,6 @@ pub(crate) fn as_resource(resource: &ConfigResource, failure: Failure) -> Failur
 pub(crate) fn duplicates<T: Ord + Copy>(items: impl Iterator<Item = T>) -> BTreeSet<T> {
     let mut seen = BTreeSet::new();
     items.filter(|item| !seen.insert(*item)).collect()
-}
-
-/// Whether a change is carried out or only checked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mode {
-    CarryOut,
-    Validate,
-}
-
-impl From<bool> for Mode {
-    fn from(validate_only: bool) -> Self {
-        if validate_only {
-            Self::Validate
-        } else {
-            Self::CarryOut
-        }
-    }
-}
-
-impl Mode {
-    /// Commits a checked change, unless checking was all that was asked.
-    pub(crate) async fn finish(
-        self,
-        broker: &Broker,
-        checked: Result<MetadataCommand, Failure>,
-    ) -> Result<(), Failure> {
-        let command = checked?;
-        if self == Self::CarryOut {
-            broker.propose(command).await?;
-        }
-        Ok(())
-    }
 }
 
 /// Refuses a setting that a request changes twice.

@@ -7,14 +7,13 @@ use std::sync::Arc;
 
 use sprawl_core::config::ConfigMap;
 use sprawl_core::metadata::{MetadataCommand, plan_replace_configs};
+use sprawl_protocol::StrBytes;
 use sprawl_protocol::messages::alter_configs_request::AlterConfigsResource;
 use sprawl_protocol::messages::alter_configs_response::AlterConfigsResourceResponse;
 use sprawl_protocol::messages::{AlterConfigsRequest, AlterConfigsResponse};
 
-use super::admin::{
-    Failure, Mode, as_resource, check_here, check_once, code_and_message, config_resource,
-    duplicates,
-};
+use super::admin::{Failure, as_resource, check_here, check_once, config_resource};
+use super::config_changes::{ConfigChange, Mode, apply_all};
 use crate::broker::Broker;
 use crate::dispatch::RequestContext;
 
@@ -25,39 +24,31 @@ pub(crate) async fn handle(
     request: AlterConfigsRequest,
 ) -> AlterConfigsResponse {
     let mode = Mode::from(request.validate_only);
-    let key =
-        |resource: &AlterConfigsResource| (resource.resource_type, resource.resource_name.clone());
-    let keys: Vec<_> = request.resources.iter().map(key).collect();
-    let twice = duplicates(keys.iter());
-    let mut responses = Vec::with_capacity(request.resources.len());
-    for (resource, key) in request.resources.iter().zip(&keys) {
-        let altered = if twice.contains(key) {
-            Err(Failure::invalid_request(
-                "expected each resource once, found it twice",
-            ))
-        } else {
-            mode.finish(broker, checked(broker, resource)).await
-        };
-        let (code, message) = code_and_message(&altered);
-        responses.push(
-            AlterConfigsResourceResponse::default()
-                .with_error_code(code)
-                .with_error_message(message)
-                .with_resource_type(resource.resource_type)
-                .with_resource_name(resource.resource_name.clone()),
-        );
-    }
-    AlterConfigsResponse::default().with_responses(responses)
+    let results = apply_all(broker, mode, &request.resources).await;
+    let responses = results.into_iter().map(|result| {
+        AlterConfigsResourceResponse::default()
+            .with_error_code(result.error_code)
+            .with_error_message(result.error_message)
+            .with_resource_type(result.resource_type)
+            .with_resource_name(result.resource_name)
+    });
+    AlterConfigsResponse::default().with_responses(responses.collect())
 }
 
-fn checked(broker: &Broker, asked: &AlterConfigsResource) -> Result<MetadataCommand, Failure> {
-    let resource = config_resource(broker, asked.resource_type, &asked.resource_name)?;
-    let configs = configs(asked)?;
-    let image = broker.image();
-    plan_replace_configs(&image, &resource, &configs)
-        .map_err(|error| as_resource(&resource, error.into()))?;
-    check_here(broker, &image, &resource, &configs)?;
-    Ok(MetadataCommand::ReplaceConfigs { resource, configs })
+impl ConfigChange for AlterConfigsResource {
+    fn resource(&self) -> (i8, &StrBytes) {
+        (self.resource_type, &self.resource_name)
+    }
+
+    fn check(&self, broker: &Broker) -> Result<MetadataCommand, Failure> {
+        let resource = config_resource(broker, self.resource_type, &self.resource_name)?;
+        let configs = configs(self)?;
+        let image = broker.image();
+        plan_replace_configs(&image, &resource, &configs)
+            .map_err(|error| as_resource(&resource, error.into()))?;
+        check_here(broker, &image, &resource, &configs)?;
+        Ok(MetadataCommand::ReplaceConfigs { resource, configs })
+    }
 }
 
 fn configs(asked: &AlterConfigsResource) -> Result<ConfigMap, Failure> {

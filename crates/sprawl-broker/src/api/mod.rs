@@ -6,6 +6,7 @@
 pub(crate) mod admin;
 pub(crate) mod alter_configs;
 pub(crate) mod api_versions;
+pub(crate) mod config_changes;
 pub(crate) mod create_partitions;
 pub(crate) mod create_topics;
 pub(crate) mod delete_groups;
