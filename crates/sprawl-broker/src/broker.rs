@@ -14,6 +14,7 @@ use sprawl_protocol::ErrorCode;
 use tokio::sync::Notify;
 
 use crate::coordinator::GroupCoordinator;
+use crate::decoded::DecodedMemory;
 use crate::dispatch::RequestContext;
 use crate::fetch::session::FetchSessions;
 use crate::listener::Connections;
@@ -48,6 +49,8 @@ pub(crate) struct Broker {
     pub(crate) queued_bytes: AtomicU64,
     /// Bytes of large requests that have not arrived whole.
     pub(crate) unfinished_bytes: AtomicU64,
+    /// What decoded requests take.
+    pub(crate) decoded: DecodedMemory,
     pub(crate) metrics: BrokerMetrics,
     pub(crate) stop: Stop,
 }

@@ -3,7 +3,8 @@
 //! Invariants: responses leave in request order; produce requests that follow each other are
 //! appended as they arrive, so that their waits for the disk overlap; any other request is decoded
 //! and starts only when all before it are answered, as Kafka does, so that a connection holds one
-//! decoded request that is not produce. Whatever ends a connection, what came before is answered.
+//! decoded request that is not produce; what large decoded ones take is bounded over all
+//! connections ([`crate::decoded`]). Whatever ends a connection, what came before is answered.
 //!
 //! Bounds: no more is reserved for a frame than its peer has proved to send (at least
 //! [`FRAME_RESERVE_BYTES_MIN`]); at most [`REQUESTS_IN_FLIGHT_MAX`] requests and about
@@ -275,13 +276,16 @@ impl Connection {
             && bytes < IN_FLIGHT_BYTES_MAX as u64
     }
 
-    /// Starts a request: produce at once where only produce is before it, anything else when it is
-    /// its turn.
+    /// Starts a request: produce at once where only produce is before it and there is room,
+    /// anything else when it is its turn.
     fn start(&self, arrival: Arrival) -> Started {
         let broker = self.broker.clone();
         match arrival {
             Arrival::Request(request) if request.is_produce() && self.only_produce_in_flight() => {
-                Started::Produce(dispatch::produce(&broker, request))
+                match broker.decoded.try_take(request.decoded_bytes()) {
+                    Some(part) => Started::Produce(dispatch::produce(&broker, request, part)),
+                    None => Started::Other(dispatch::run(broker, request)),
+                }
             }
             Arrival::Request(request) => Started::Other(dispatch::run(broker, request)),
             Arrival::Unsupported(answer) => {

@@ -1,7 +1,8 @@
 //! From a frame to its handler: one `match`.
 //!
-//! Invariants: a frame's header is read on arrival, its body only when the request starts, since a
-//! decoded request may take some hundred times the memory of its frame; an unknown key or version
+//! Invariants: a frame is measured on arrival and decoded only when the request starts and there is
+//! room for it, since a decoded request may take some hundred times the memory of its frame; an
+//! unknown key or version
 //! gets an answer, never a closed connection; a frame that cannot be decoded closes it, as Kafka
 //! does.
 
@@ -11,8 +12,8 @@ use std::time::Duration;
 use bytes::BytesMut;
 use sprawl_io::net::BoxFuture;
 use sprawl_protocol::{
-    ApiKey, DecodeError, EncodeError, HeaderError, ProduceRequest, Request, RequestHeader,
-    Response, StrBytes, decode_request, encode_response, unsupported_answer,
+    ApiKey, DecodeError, EncodeError, HeaderError, MeasuredRequest, ProduceRequest, Request,
+    RequestHeader, Response, StrBytes, encode_response, unsupported_answer,
 };
 
 use crate::api::{
@@ -25,6 +26,7 @@ use crate::api::{
 };
 use crate::broker::Broker;
 use crate::connection::Peer;
+use crate::decoded::DecodedPart;
 use crate::outgoing::OutgoingFrame;
 
 /// What a handler knows of a request besides its body.
@@ -64,7 +66,7 @@ pub(crate) enum BadRequest {
 /// A finished request's response; `None` for produce with acks=0.
 pub(crate) type Reply = Result<Option<OutgoingFrame>, BadRequest>;
 
-/// A frame whose header has been read.
+/// A frame whose header has been read and whose body has been measured.
 #[derive(Debug)]
 pub(crate) enum Arrival {
     /// A request that is served.
@@ -77,8 +79,7 @@ pub(crate) enum Arrival {
 #[derive(Debug)]
 pub(crate) struct Undecoded {
     context: RequestContext,
-    header: RequestHeader,
-    body: BytesMut,
+    request: MeasuredRequest,
 }
 
 impl Undecoded {
@@ -87,13 +88,17 @@ impl Undecoded {
         self.context.key == ApiKey::Produce
     }
 
+    /// The most memory it takes once decoded, in bytes.
+    pub(crate) fn decoded_bytes(&self) -> usize {
+        self.request.decoded_bytes()
+    }
+
     fn decode(self) -> Result<(RequestContext, Request), DecodeError> {
-        let request = decode_request(&self.header, self.body)?;
-        Ok((self.context, request))
+        Ok((self.context, self.request.decode()?))
     }
 }
 
-/// Reads a frame's header.
+/// Reads a frame's header and measures its body.
 pub(crate) fn parse(
     mut frame: BytesMut,
     peer: &Peer,
@@ -111,29 +116,42 @@ pub(crate) fn parse(
         peer: peer.clone(),
         received,
     };
-    Ok(Arrival::Request(Undecoded {
-        context,
-        header,
-        body: frame,
-    }))
+    let request = MeasuredRequest::new(&header, frame)?;
+    Ok(Arrival::Request(Undecoded { context, request }))
 }
 
 /// Appends the batches of a produce request now; the future waits for the disk.
-pub(crate) fn produce(broker: &Arc<Broker>, request: Undecoded) -> BoxFuture<'static, Reply> {
-    match request.decode() {
+pub(crate) fn produce(
+    broker: &Arc<Broker>,
+    request: Undecoded,
+    part: DecodedPart,
+) -> BoxFuture<'static, Reply> {
+    let pending: BoxFuture<'static, Reply> = match request.decode() {
         Ok((context, Request::Produce(request))) => append(broker, context, request),
         Ok((context, request)) => Box::pin(handle(broker.clone(), context, request)),
         Err(error) => Box::pin(std::future::ready(Err(error.into()))),
+    };
+    if part.is_empty() {
+        return pending;
     }
+    Box::pin(async move {
+        let reply = pending.await;
+        drop(part);
+        reply
+    })
 }
 
-/// Decodes and runs any request, all of it when the future is first polled.
+/// Waits for room, then decodes and runs any request, all of it from when the future is first
+/// polled.
 pub(crate) fn run(broker: Arc<Broker>, request: Undecoded) -> BoxFuture<'static, Reply> {
     Box::pin(async move {
-        match request.decode()? {
+        let part = broker.decoded.take(request.decoded_bytes()).await;
+        let reply = match request.decode()? {
             (context, Request::Produce(request)) => append(&broker, context, request).await,
             (context, request) => handle(broker, context, request).await,
-        }
+        };
+        drop(part);
+        reply
     })
 }
 

@@ -11,6 +11,7 @@ mod background;
 mod broker;
 mod connection;
 mod coordinator;
+mod decoded;
 mod dispatch;
 mod features;
 mod fetch;

@@ -24,6 +24,7 @@ use uuid::Uuid;
 use crate::background;
 use crate::broker::{Broker, ChangeError, Stop};
 use crate::coordinator::GroupCoordinator;
+use crate::decoded::{DECODED_BYTES_MAX, DecodedMemory};
 use crate::features;
 use crate::fetch::session::FetchSessions;
 use crate::listener::{self, Connections};
@@ -360,6 +361,7 @@ fn assemble(
         connections: Connections::default(),
         queued_bytes: AtomicU64::new(0),
         unfinished_bytes: AtomicU64::new(0),
+        decoded: DecodedMemory::new(DECODED_BYTES_MAX),
         metrics: BrokerMetrics::register(),
         stop: Stop::default(),
         io,

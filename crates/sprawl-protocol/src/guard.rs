@@ -4,8 +4,9 @@
 //! bytes can ask it for 150 GB, which aborts the process. Here every message of every version is
 //! walked over first, by a description of its layout ([`schema`]), and refused if any length goes
 //! beyond the bytes that are there, if a tagged field is not as long as it says, or if it has
-//! more elements than [`REQUEST_ELEMENTS_MAX`]. That bounds what a decoder can reserve: elements
-//! times the largest element with a map of unknown tagged fields, some 100 MiB for a request.
+//! more elements than its API can make use of ([`request_elements_max`]). That bounds what a
+//! decoder can reserve: elements times [`ELEMENT_BYTES_MAX`], and [`Measure`] says it beforehand,
+//! so that a broker can bound the sum over all connections.
 //!
 //! Complete because: the descriptions are checked against the crate's own encoder and decoder for
 //! every message and version (`tests/schema.rs`), and an API without one does not compile.
@@ -21,9 +22,55 @@ use crate::api::ApiKey;
 use crate::wire::{ReadError, Reader, Style};
 use layout::{Field, Kind};
 
-/// The most array elements and tagged fields one request may hold. A cluster has some 200,000
-/// partitions at most, and no request names one twice.
-pub const REQUEST_ELEMENTS_MAX: usize = 1 << 18;
+/// The most array elements and tagged fields any request may hold: 100,000 partitions, the most a
+/// client is ever seen to follow, each with its fields, and their topics.
+pub const REQUEST_ELEMENTS_MAX: usize = 1 << 17;
+
+/// The most of a request that names what it changes or describes: topics, groups, settings.
+const ADMIN_ELEMENTS_MAX: usize = 1 << 15;
+
+/// The most of a request about one member, transaction or connection.
+const SMALL_ELEMENTS_MAX: usize = 1 << 10;
+
+/// The most batches of one produce request, with their topics: a producer sends 1 MiB at once
+/// unless told otherwise, which is 17,000 of the smallest batches there are.
+const PRODUCE_ELEMENTS_MAX: usize = 1 << 15;
+
+/// What one array element or tagged field of a request takes in memory at most, in bytes. The
+/// costliest is a single unknown tagged field: a map's node with room for eleven of them.
+pub const ELEMENT_BYTES_MAX: usize = 512;
+
+/// Returns the most array elements and tagged fields that a request of this API may hold.
+pub const fn request_elements_max(key: ApiKey) -> usize {
+    match key {
+        ApiKey::Fetch
+        | ApiKey::ListOffsets
+        | ApiKey::Metadata
+        | ApiKey::OffsetCommit
+        | ApiKey::OffsetFetch
+        | ApiKey::OffsetForLeaderEpoch
+        | ApiKey::DescribeLogDirs => REQUEST_ELEMENTS_MAX,
+        ApiKey::Produce => PRODUCE_ELEMENTS_MAX,
+        ApiKey::ApiVersions | ApiKey::Heartbeat | ApiKey::InitProducerId => SMALL_ELEMENTS_MAX,
+        _ => ADMIN_ELEMENTS_MAX,
+    }
+}
+
+/// What a message is found to be before it is decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Measure {
+    /// The size of its body on the wire, in bytes.
+    pub size: usize,
+    /// Its array elements and tagged fields.
+    pub elements: usize,
+}
+
+impl Measure {
+    /// The most memory it takes once decoded, beside the frame it refers to, in bytes.
+    pub const fn decoded_bytes(self) -> usize {
+        self.elements.saturating_mul(ELEMENT_BYTES_MAX)
+    }
+}
 
 /// The most array elements and tagged fields one response may hold: a `Metadata` answer lists
 /// each partition with its replicas.
@@ -57,12 +104,12 @@ pub(crate) fn layout_of(key: ApiKey, side: Side) -> &'static [Field] {
     LAYOUTS.get(&(key, side)).map_or(&[], Vec::as_slice)
 }
 
-/// Checks that `bytes` start with a well-formed body and returns its size in bytes.
+/// Checks that `bytes` start with a well-formed body and measures it.
 ///
 /// Errors: a length that lies, or too many elements. Text is not checked for UTF-8 here.
-pub fn check(key: ApiKey, side: Side, version: i16, bytes: &[u8]) -> Result<usize, ReadError> {
+pub fn check(key: ApiKey, side: Side, version: i16, bytes: &[u8]) -> Result<Measure, ReadError> {
     let limit = match side {
-        Side::Request => REQUEST_ELEMENTS_MAX,
+        Side::Request => request_elements_max(key),
         Side::Response => RESPONSE_ELEMENTS_MAX,
     };
     let style = Style {
@@ -76,7 +123,10 @@ pub fn check(key: ApiKey, side: Side, version: i16, bytes: &[u8]) -> Result<usiz
         limit,
     };
     scan.structure(layout_of(key, side))?;
-    Ok(scan.reader.position())
+    Ok(Measure {
+        size: scan.reader.position(),
+        elements: limit.saturating_sub(scan.elements),
+    })
 }
 
 /// One pass over one message.

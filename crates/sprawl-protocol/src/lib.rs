@@ -50,7 +50,8 @@ pub use kafka_protocol::protocol::StrBytes;
 pub use messages::{BrokerId, GroupId, ProducerId, TopicName, TransactionalId};
 pub use produce::ProduceRequest;
 pub use request::{
-    DecodeError, EncodeError, Request, decode_request, encode_request, response_correlation_id,
+    DecodeError, EncodeError, MeasuredRequest, Request, decode_request, encode_request,
+    response_correlation_id,
 };
 pub use response::{Response, decode_response, encode_response};
 pub use unsupported::unsupported_answer;

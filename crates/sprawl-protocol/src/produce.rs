@@ -4,7 +4,7 @@
 //! which nobody else holds, so that the broker can write offsets and epochs into the batch headers
 //! in place and pass the very same memory on to the log. Topic names are copied (they are short).
 //!
-//! Bounds: at most [`REQUEST_ELEMENTS_MAX`] topics and partitions; no length is believed beyond
+//! Bounds: at most [`request_elements_max`] topics and partitions; no length is believed beyond
 //! the frame. Source: Kafka protocol guide, Produce; KIP-98 (transactional id), KIP-516 (ids).
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::api::ApiKey;
 use crate::body::Body;
-use crate::guard::REQUEST_ELEMENTS_MAX;
+use crate::guard::request_elements_max;
 use crate::wire::{ReadError, Reader, Style, TooLong, put_long_length, put_string, put_varint};
 
 /// The first version with topic ids in place of names.
@@ -92,7 +92,7 @@ fn read(
     let transactional_id = reader.string(flexible)?.map(owned).map(TransactionalId);
     let acks = reader.i16()?;
     let timeout_ms = reader.i32()?;
-    let mut elements = REQUEST_ELEMENTS_MAX;
+    let mut elements = request_elements_max(ApiKey::Produce);
     let topic_count = count(&mut reader, flexible, &mut elements)?;
     let mut topics = Vec::with_capacity(topic_count);
     for _ in 0..topic_count {
@@ -146,7 +146,7 @@ fn count(
     *elements = elements
         .checked_sub(count)
         .ok_or(ReadError::TooManyElements {
-            limit: REQUEST_ELEMENTS_MAX,
+            limit: request_elements_max(ApiKey::Produce),
         })?;
     Ok(count)
 }

@@ -85,30 +85,64 @@ pub struct EncodeError {
     pub reason: String,
 }
 
+/// A request whose body is known to be well formed, and how large it becomes.
+#[derive(Debug)]
+pub struct MeasuredRequest {
+    key: ApiKey,
+    version: i16,
+    body: BytesMut,
+    decoded_bytes: usize,
+}
+
+impl MeasuredRequest {
+    /// Checks and measures the body that follows `header`. Allocates nothing.
+    pub fn new(header: &RequestHeader, body: BytesMut) -> Result<Self, DecodeError> {
+        let (key, version) = (header.api()?, header.version);
+        let measure = guard::check(key, Side::Request, version, &body)
+            .map_err(|error| layout_error(key, version, error))?;
+        Ok(Self {
+            key,
+            version,
+            body,
+            decoded_bytes: measure.decoded_bytes(),
+        })
+    }
+
+    /// The most memory that [`Self::decode`] and the handling take beside the frame, in bytes.
+    pub fn decoded_bytes(&self) -> usize {
+        self.decoded_bytes
+    }
+
+    /// Decodes the body. Text and bytes are slices of the frame; those of a `Produce` request are
+    /// slices nobody else holds.
+    pub fn decode(self) -> Result<Request, DecodeError> {
+        let Self {
+            key, version, body, ..
+        } = self;
+        if key == ApiKey::Produce {
+            let request = produce::decode(body, version);
+            return request
+                .map(Request::Produce)
+                .map_err(|error| layout_error(key, version, error));
+        }
+        let style = Style {
+            version,
+            flexible: key.is_flexible(version),
+        };
+        Request::read(key, &mut body.freeze(), style).map_err(|reason| DecodeError::Content {
+            key,
+            version,
+            reason,
+        })
+    }
+}
+
 /// Decodes the body that follows `header`.
 ///
-/// Never panics, and reserves no more than the frame's size and
-/// [`REQUEST_ELEMENTS_MAX`](guard::REQUEST_ELEMENTS_MAX) elements. Text and bytes are slices of
-/// the frame; those of a `Produce` request are slices nobody else holds.
+/// Never panics, and reserves no more than the frame's size and the elements its API may have
+/// ([`guard::request_elements_max`]).
 pub fn decode_request(header: &RequestHeader, body: BytesMut) -> Result<Request, DecodeError> {
-    let (key, version) = (header.api()?, header.version);
-    if key == ApiKey::Produce {
-        let request = produce::decode(body, version);
-        return request
-            .map(Request::Produce)
-            .map_err(|error| layout_error(key, version, error));
-    }
-    guard::check(key, Side::Request, version, &body)
-        .map_err(|error| layout_error(key, version, error))?;
-    let style = Style {
-        version,
-        flexible: key.is_flexible(version),
-    };
-    Request::read(key, &mut body.freeze(), style).map_err(|reason| DecodeError::Content {
-        key,
-        version,
-        reason,
-    })
+    MeasuredRequest::new(header, body)?.decode()
 }
 
 pub(crate) fn layout_error(key: ApiKey, version: i16, error: ReadError) -> DecodeError {

@@ -27,6 +27,41 @@ use crate::dispatch::RequestContext;
 use crate::start::random_uuid;
 use crate::wire_error;
 
+/// The most topics and partitions that one request makes: each topic is a synced write. Kafka's
+/// controller takes ten times as many in one, and as here tells clients to ask again for the rest.
+pub(crate) const AUTO_CREATE_RECORDS_MAX: usize = 1_000;
+
+/// How much one request may still make.
+struct AutoCreate {
+    records_left: usize,
+}
+
+impl AutoCreate {
+    fn new(broker: &Broker, context: &RequestContext, request: &MetadataRequest) -> Self {
+        let is_asked = context.version < 4 || request.allow_auto_topic_creation;
+        let is_allowed = is_asked && broker.settings.topics.auto_create;
+        Self {
+            records_left: if is_allowed {
+                AUTO_CREATE_RECORDS_MAX
+            } else {
+                0
+            },
+        }
+    }
+
+    /// Takes what a topic with so many partitions costs. The first topic always fits.
+    fn take(&mut self, partition_count: i32) -> Result<(), ErrorCode> {
+        let cost = 1 + usize::try_from(partition_count).unwrap_or(0);
+        let is_first = self.records_left == AUTO_CREATE_RECORDS_MAX;
+        if self.records_left < cost && !is_first {
+            // Retriable, and what Kafka answers about a topic that is still being made.
+            return Err(ErrorCode::UnknownTopicOrPartition);
+        }
+        self.records_left = self.records_left.saturating_sub(cost);
+        Ok(())
+    }
+}
+
 /// What the client asked about one topic.
 enum Asked {
     Name(TopicName),
@@ -45,7 +80,7 @@ pub(crate) async fn handle(
     } else {
         authorized_operations::NOT_ASKED
     };
-    let auto_create = context.version < 4 || request.allow_auto_topic_creation;
+    let mut auto_create = AutoCreate::new(broker, context, &request);
     let topics = match asked(context, request.topics) {
         None => {
             let image = broker.image();
@@ -56,7 +91,7 @@ pub(crate) async fn handle(
         Some(asked) => {
             let mut topics = Vec::with_capacity(asked.len());
             for one in asked {
-                topics.push(look_up(broker, one, auto_create, operations).await);
+                topics.push(look_up(broker, one, &mut auto_create, operations).await);
             }
             topics
         }
@@ -108,7 +143,7 @@ fn asked(
 async fn look_up(
     broker: &Arc<Broker>,
     asked: Asked,
-    auto_create: bool,
+    auto_create: &mut AutoCreate,
     operations: i32,
 ) -> MetadataResponseTopic {
     match asked {
@@ -134,16 +169,13 @@ async fn look_up(
 async fn find_or_create(
     broker: &Arc<Broker>,
     name: &str,
-    auto_create: bool,
+    auto_create: &mut AutoCreate,
 ) -> Result<Arc<Topic>, ErrorCode> {
     if let Ok(topic) = broker.find_topic(name, TopicId::NONE) {
         return Ok(topic);
     }
     check_topic_name(name).map_err(|_| ErrorCode::InvalidTopicException)?;
-    let defaults = &broker.settings.topics;
-    if !auto_create || !defaults.auto_create {
-        return Err(ErrorCode::UnknownTopicOrPartition);
-    }
+    auto_create.take(broker.settings.topics.partition_count)?;
     create(broker, name).await?;
     broker.find_topic(name, TopicId::NONE)
 }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::sample::{self, Random, Tags};
 use crate::api::ApiKey;
-use crate::guard::{self, REQUEST_ELEMENTS_MAX, Side};
+use crate::guard::{self, Side, request_elements_max};
 use crate::wire::{ReadError, put_varint};
 use crate::*;
 
@@ -133,9 +133,48 @@ fn elements_are_capped_even_where_the_bytes_are_there() {
     let mut body = BytesMut::new();
     body.put_i32(count);
     body.put_bytes(0, 2 * count as usize);
-    let limit = REQUEST_ELEMENTS_MAX;
+    let limit = request_elements_max(ApiKey::DeleteGroups);
     let found = guard::check(ApiKey::DeleteGroups, Side::Request, 0, &body);
     assert_eq!(found, Err(ReadError::TooManyElements { limit }));
+}
+
+#[test]
+fn no_element_of_a_request_is_larger_than_its_measure_says() {
+    use crate::messages::*;
+    let sizes = [
+        size_of::<fetch_request::FetchTopic>(),
+        size_of::<fetch_request::FetchPartition>(),
+        size_of::<create_topics_request::CreatableTopic>(),
+        size_of::<join_group_request::JoinGroupRequestProtocol>(),
+        size_of::<leave_group_request::MemberIdentity>(),
+        size_of::<offset_commit_request::OffsetCommitRequestPartition>(),
+        size_of::<offset_fetch_request::OffsetFetchRequestGroup>(),
+        size_of::<describe_configs_request::DescribeConfigsResource>(),
+        // A map's node: eleven tags, their bytes, and its place in the map.
+        11 * (size_of::<i32>() + size_of::<bytes::Bytes>()) + 2 * size_of::<usize>(),
+    ];
+    for size in sizes {
+        assert!(size <= guard::ELEMENT_BYTES_MAX, "{size} of {sizes:?}");
+    }
+}
+
+#[test]
+fn measured_request_says_what_it_takes_before_it_is_decoded() {
+    let mut body = BytesMut::new();
+    body.put_i32(1_000);
+    body.put_bytes(0, 2_000);
+    let header = RequestHeader {
+        api_key: ApiKey::DeleteGroups.number(),
+        version: 0,
+        correlation_id: 1,
+        client_id: None,
+    };
+    let measured = MeasuredRequest::new(&header, body).unwrap();
+    assert_eq!(measured.decoded_bytes(), 1_000 * guard::ELEMENT_BYTES_MAX);
+    let Request::DeleteGroups(request) = measured.decode().unwrap() else {
+        panic!("another request");
+    };
+    assert_eq!(request.groups_names.len(), 1_000);
 }
 
 #[test]

@@ -225,6 +225,48 @@ fn requests_wait_while_memory_is_full_and_go_on_when_it_is_not() {
 }
 
 #[test]
+fn large_decoded_requests_wait_for_room_and_small_ones_do_not() {
+    simulate(async {
+        let mut node = Node::start(&[]).await;
+        node.create_one(topic("t", 1, 1)).await;
+        let all_of_it = node.broker.broker.decoded.try_take(usize::MAX);
+        let mut large = node.connect().await;
+        let names = (0..1_000).map(|at| GroupId(text(&format!("g{at}"))));
+        let groups = DescribeGroupsRequest::default().with_groups(names.collect());
+        send(&mut large, 5, 1, groups).await;
+        // A produce request to many partitions waits too, and the one behind it stays behind it.
+        let mut producer = node.connect().await;
+        let partitions = (0..500).map(|index| (index, batch(&["a"])));
+        send(
+            &mut producer,
+            9,
+            1,
+            produce_to(-1, "t", partitions.collect()),
+        )
+        .await;
+        send(
+            &mut producer,
+            9,
+            2,
+            produce_to(-1, "t", vec![(0, batch(&["b"]))]),
+        )
+        .await;
+        sleep(Duration::from_secs(5)).await;
+        let partition = node.broker.broker.partitions.all().remove(0);
+        assert_eq!(partition.log().log_end().0, 0, "both wait");
+        assert_eq!(node.append("t", batch(&["small"])).await, (NONE, 0));
+        drop(all_of_it);
+        assert!(receive(&mut large).await.is_some());
+        for correlation_id in [1, 2] {
+            let answer = receive(&mut producer).await.unwrap();
+            assert_eq!(answer[..4], [0, 0, 0, correlation_id]);
+        }
+        assert_eq!(partition.log().log_end().0, 3);
+        assert!(node.broker.broker.decoded.try_take(usize::MAX).is_some());
+    });
+}
+
+#[test]
 fn slow_sender_of_a_large_frame_is_served() {
     simulate(async {
         let mut node = Node::start(&[IDLE]).await;

@@ -55,6 +55,28 @@ fn all_topics_none_and_named_ones_are_asked_for_in_the_words_of_each_version() {
 }
 
 #[test]
+fn request_for_very_many_unknown_topics_makes_some_and_the_next_one_the_rest() {
+    simulate(async {
+        let mut node = Node::start(&[("num.partitions", "100")]).await;
+        let name = |at: i32| named(&format!("new-{at}"));
+        let asked = || Some((0..15).map(name).collect());
+        let made = |response: &MetadataResponse| {
+            let found = |topic: &&MetadataResponseTopic| topic.error_code == NONE;
+            response.topics.iter().filter(found).count()
+        };
+        let first = metadata(&mut node, 12, asked()).await;
+        assert_eq!(made(&first), 9, "101 of 1,000 each");
+        let left = ErrorCode::UnknownTopicOrPartition.number();
+        assert!(
+            first.topics[9..]
+                .iter()
+                .all(|topic| topic.error_code == left)
+        );
+        assert_eq!(made(&metadata(&mut node, 12, asked()).await), 15);
+    });
+}
+
+#[test]
 fn topics_are_found_by_id() {
     simulate(async {
         let mut node = Node::start(&[]).await;
