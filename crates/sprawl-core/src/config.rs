@@ -1,9 +1,9 @@
 //! Settings of topics and of the broker: which exist, what they mean, what they are right now.
 //!
-//! One table for topics, one for the broker; validation, `DescribeConfigs` and the documentation
-//! all read them. Names, types, defaults and ranges are Kafka's; names that start with `sprawl.`
-//! are ours. A Kafka name that means nothing here is refused with what to do instead, never
-//! ignored.
+//! One table for topics, one for groups, one for the broker; validation, `DescribeConfigs` and the
+//! documentation all read them. Names, types, defaults and ranges are Kafka's; names that start
+//! with `sprawl.` are ours. A Kafka name that means nothing here is refused with what to do
+//! instead, never ignored.
 //!
 //! Source: the settings of Apache Kafka 4.3.
 
@@ -13,6 +13,8 @@ mod broker_table;
 mod definition;
 mod documentation;
 mod error;
+mod group;
+mod group_table;
 mod refused;
 mod resolve;
 mod topic;
@@ -27,9 +29,11 @@ pub use broker_table::{broker_definition, broker_definitions};
 pub use definition::{ConfigType, Definition, Importance, Rule, Update, Value};
 pub use documentation::documentation;
 pub use error::ConfigError;
+pub use group::{GroupConfigs, check_group};
+pub use group_table::{group_definition, group_definitions};
 pub use resolve::{
     ConfigEntry, ConfigLayers, ConfigMap, ConfigSource, ConfigSynonym, describe_broker,
-    describe_topic,
+    describe_group, describe_topic,
 };
 pub use topic::{CleanupPolicy, CompressionSetting, FlushSetting, MessageTime, TopicConfig};
 pub use topic_table::{topic_definition, topic_definitions};

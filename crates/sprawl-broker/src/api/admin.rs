@@ -96,8 +96,12 @@ pub(crate) fn config_resource(
         resource_type::TOPIC => Ok(ConfigResource::Topic(topic_ref(name))),
         resource_type::BROKER if name.is_empty() => Ok(ConfigResource::BrokerDefault),
         resource_type::BROKER => this_broker(broker, name).map(ConfigResource::Broker),
-        resource_type::BROKER_LOGGER | resource_type::CLIENT_METRICS | resource_type::GROUP => {
-            let message = "expected a topic or a broker; loggers, client metrics and groups have no \
+        resource_type::GROUP if name.is_empty() => Err(Failure::invalid_request(
+            "expected the id of a group, found none",
+        )),
+        resource_type::GROUP => Ok(ConfigResource::Group(name.to_owned())),
+        resource_type::BROKER_LOGGER | resource_type::CLIENT_METRICS => {
+            let message = "expected a topic, a broker or a group; loggers and client metrics have no \
                            settings on this broker";
             Err(Failure::invalid_request(message))
         }
@@ -154,6 +158,7 @@ pub(crate) fn check_here(
             };
             as_broker(BrokerSettings::resolve(&layers))
         }
+        ConfigResource::Group(_) => Ok(()),
     }
 }
 
@@ -165,7 +170,10 @@ fn as_broker(resolved: Result<BrokerSettings, ConfigError>) -> Result<(), Failur
 
 /// As [`check_here`] for what the metadata rules said.
 pub(crate) fn as_resource(resource: &ConfigResource, failure: Failure) -> Failure {
-    let of_broker = !matches!(resource, ConfigResource::Topic(_));
+    let of_broker = matches!(
+        resource,
+        ConfigResource::Broker(_) | ConfigResource::BrokerDefault
+    );
     if of_broker && failure.code == ErrorCode::InvalidConfig {
         return Failure::invalid_request(failure.message);
     }

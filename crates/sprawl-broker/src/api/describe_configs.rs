@@ -5,7 +5,8 @@
 use std::sync::Arc;
 
 use sprawl_core::config::{
-    BrokerScope, ConfigEntry, ConfigSynonym, describe_broker, describe_topic,
+    BrokerScope, ConfigEntry, ConfigMap, ConfigSynonym, describe_broker, describe_group,
+    describe_topic,
 };
 use sprawl_core::metadata::{ConfigResource, check_topic_name};
 use sprawl_protocol::messages::describe_configs_request::DescribeConfigsResource;
@@ -100,6 +101,10 @@ fn entries(
         }
         ConfigResource::Broker(_) => describe_broker(BrokerScope::One, &layers),
         ConfigResource::BrokerDefault => describe_broker(BrokerScope::All, &layers),
+        ConfigResource::Group(group_id) => {
+            let none = ConfigMap::new();
+            describe_group(image.group_configs(&group_id).unwrap_or(&none), &layers)
+        }
     };
     Ok(described?)
 }

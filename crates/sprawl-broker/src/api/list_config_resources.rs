@@ -44,6 +44,10 @@ pub(crate) fn handle(
                 .map(|broker| resource(BROKER, broker.id.to_string())),
         );
     }
+    if kinds.contains(&GROUP) {
+        let groups = image.configured_groups();
+        resources.extend(groups.map(|group_id| resource(GROUP, group_id.to_owned())));
+    }
     ListConfigResourcesResponse::default().with_config_resources(resources)
 }
 

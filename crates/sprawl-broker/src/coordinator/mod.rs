@@ -239,6 +239,9 @@ impl GroupCoordinator {
                 self.open(topic.id, logs.collect());
             }
         }
+        for shard in self.all_shards() {
+            shard.follow_metadata(image);
+        }
         if let Some(last) = followed.as_deref() {
             self.forget_deleted(last, image);
         }

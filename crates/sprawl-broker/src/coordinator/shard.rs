@@ -11,6 +11,7 @@ use bytes::BytesMut;
 use sprawl_core::group::{
     AppendId, AppendOutcome, Effect, GroupError, GroupShard, Input, Now, Record, Response, Token,
 };
+use sprawl_core::metadata::MetadataImage;
 use sprawl_io::Io;
 use sprawl_model::TopicPartition;
 use sprawl_model::batch::{BatchBuilder, BatchOptions};
@@ -33,7 +34,10 @@ pub(super) struct Shard {
 #[derive(Debug)]
 enum State {
     /// The log is being read; partitions deleted meanwhile are dropped afterwards.
-    Loading { deleted: Vec<TopicPartition> },
+    Loading {
+        deleted: Vec<TopicPartition>,
+        image: Arc<MetadataImage>,
+    },
     /// Requests are answered.
     Active(Active),
     /// The log failed, or the partition is gone.
@@ -59,6 +63,7 @@ impl Shard {
             alarm,
             state: Mutex::new(State::Loading {
                 deleted: Vec::new(),
+                image: Arc::default(),
             }),
         }
     }
@@ -89,17 +94,18 @@ impl Shard {
     /// Opens the shard to requests.
     pub(super) fn loaded(self: &Arc<Self>, groups: GroupShard) {
         let mut state = self.state();
-        let State::Loading { deleted } = &mut *state else {
+        let State::Loading { deleted, image } = &mut *state else {
             return;
         };
-        let deleted = std::mem::take(deleted);
+        let (deleted, image) = (std::mem::take(deleted), Arc::clone(image));
         let (timers, waiting) = (Timers::default(), BTreeMap::new());
         *state = State::Active(Active {
             groups,
             timers,
             waiting,
         });
-        let mut in_flight = self.step(&mut state, Input::Loaded);
+        let mut in_flight = self.step(&mut state, Input::MetadataChanged(image));
+        in_flight.extend(self.step(&mut state, Input::Loaded));
         if !deleted.is_empty() {
             in_flight.extend(self.step(&mut state, Input::PartitionsDeleted(deleted)));
         }
@@ -138,10 +144,22 @@ impl Shard {
         self.state().active().map(|active| read(&active.groups))
     }
 
+    /// Takes over the cluster's topics and the settings of groups.
+    pub(super) fn follow_metadata(self: &Arc<Self>, changed: &Arc<MetadataImage>) {
+        let mut state = self.state();
+        if let State::Loading { image, .. } = &mut *state {
+            *image = Arc::clone(changed);
+            return;
+        }
+        let in_flight = self.step(&mut state, Input::MetadataChanged(Arc::clone(changed)));
+        drop(state);
+        self.await_durable(in_flight);
+    }
+
     /// Drops the committed offsets of partitions that are gone.
     pub(super) fn forget_partitions(self: &Arc<Self>, partitions: Vec<TopicPartition>) {
         let mut state = self.state();
-        if let State::Loading { deleted } = &mut *state {
+        if let State::Loading { deleted, .. } = &mut *state {
             deleted.extend(partitions);
             return;
         }

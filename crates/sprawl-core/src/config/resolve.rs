@@ -9,6 +9,7 @@ use super::broker::BrokerScope;
 use super::broker_table::{broker_definition, broker_definitions};
 use super::definition::{ConfigType, Definition, Update, Value};
 use super::error::ConfigError;
+use super::group_table::group_definitions;
 use super::topic::topic_value;
 use super::topic_table::topic_definitions;
 
@@ -49,6 +50,8 @@ impl<'a> ConfigLayers<'a> {
 pub enum ConfigSource {
     /// On the topic.
     DynamicTopic,
+    /// On the group.
+    DynamicGroup,
     /// At run time for one broker.
     DynamicBroker,
     /// At run time for all brokers.
@@ -68,6 +71,7 @@ impl ConfigSource {
             Self::DynamicDefaultBroker => 3,
             Self::StaticBroker => 4,
             Self::Default => 5,
+            Self::DynamicGroup => 8,
         }
     }
 }
@@ -107,7 +111,35 @@ pub fn describe_topic(
     overrides: &ConfigMap,
     layers: &ConfigLayers<'_>,
 ) -> Result<Vec<ConfigEntry>, ConfigError> {
-    topic_definitions()
+    describe_over(
+        topic_definitions(),
+        ConfigSource::DynamicTopic,
+        overrides,
+        layers,
+    )
+}
+
+/// Describes every setting of a group.
+pub fn describe_group(
+    overrides: &ConfigMap,
+    layers: &ConfigLayers<'_>,
+) -> Result<Vec<ConfigEntry>, ConfigError> {
+    describe_over(
+        group_definitions(),
+        ConfigSource::DynamicGroup,
+        overrides,
+        layers,
+    )
+}
+
+/// Describes settings that have broker settings below them.
+fn describe_over(
+    definitions: &'static [Definition],
+    source: ConfigSource,
+    overrides: &ConfigMap,
+    layers: &ConfigLayers<'_>,
+) -> Result<Vec<ConfigEntry>, ConfigError> {
+    definitions
         .iter()
         .map(|definition| {
             let value = topic_value(definition, overrides, layers)?.to_text();
@@ -117,7 +149,7 @@ pub fn describe_topic(
                 synonyms.push(ConfigSynonym {
                     name,
                     value,
-                    source: ConfigSource::DynamicTopic,
+                    source,
                 });
             }
             synonyms.extend(layered(definition.synonyms, layers));

@@ -1,5 +1,7 @@
 //! What goes into a step of the state machine, and what comes out?
 
+use std::sync::Arc;
+
 use sprawl_model::{Offset, TopicPartition};
 
 use super::error::GroupError;
@@ -8,6 +10,7 @@ use super::request::{
     HeartbeatRequest, JoinRequest, LeaveRequest, OffsetCommitRequest, OffsetDeleteRequest,
     Response, SyncRequest,
 };
+use crate::metadata::MetadataImage;
 
 /// The time of a step. Timers run on the monotonic clock, so that a jump of the wall clock expires
 /// no member; timestamps that are stored come from the wall clock.
@@ -74,6 +77,9 @@ pub enum Input {
     DeleteGroups(Token, Vec<String>),
     /// These partitions are gone from the cluster; their committed offsets go too.
     PartitionsDeleted(Vec<TopicPartition>),
+    /// The cluster's topics or the settings of groups have changed. Also the first input, before
+    /// [`Input::Loaded`].
+    MetadataChanged(Arc<MetadataImage>),
     /// A timer is due.
     Timer(TimerId),
     /// What became of an append.

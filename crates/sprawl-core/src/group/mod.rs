@@ -23,6 +23,12 @@ mod describe;
 mod effect;
 mod error;
 mod expiry;
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the first group type of the new protocols follows"
+)]
+mod modern;
 mod offsets;
 mod records;
 mod remove;
@@ -32,12 +38,17 @@ mod shard;
 mod state;
 #[cfg(test)]
 mod tests;
+#[allow(
+    dead_code,
+    reason = "the first group type of the new protocols follows"
+)]
 mod wire;
 
 pub use classic::{ClassicState, DescribedGroup, DescribedMember};
 pub use describe::ListedGroup;
 pub use effect::{AppendId, AppendOutcome, Effect, Input, Now, TimerId, Token};
 pub use error::GroupError;
+pub use modern::Assignment;
 pub use offsets::{CommittedOffset, OffsetEntry};
 pub use records::{Record, RecordError, RecordKey};
 pub use request::{

@@ -4,6 +4,7 @@
 //! files beside this one, one per request.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use sprawl_model::Offset;
 
@@ -23,6 +24,7 @@ use super::remove::{on_delete_groups, on_offset_delete};
 use super::request::Response;
 use super::settings::GroupSettings;
 use super::state::GroupState;
+use crate::metadata::MetadataImage;
 
 /// Every group of one partition of `__consumer_offsets`.
 #[derive(Debug)]
@@ -31,6 +33,7 @@ pub struct GroupShard {
     pub(super) groups: Groups,
     pub(super) offsets: Offsets,
     appends: Appends,
+    metadata: Arc<MetadataImage>,
 }
 
 pub(super) type Groups = BTreeMap<String, Group>;
@@ -96,6 +99,9 @@ impl Appends {
 pub(super) struct Context<'a> {
     pub(super) now: Now,
     pub(super) settings: &'a GroupSettings,
+    /// The cluster's topics and the settings of groups.
+    #[allow(dead_code, reason = "waits for its first group type")]
+    pub(super) metadata: &'a MetadataImage,
     pub(super) appends: &'a mut Appends,
     effects: &'a mut Vec<Effect>,
     appended: Option<AppendId>,
@@ -220,6 +226,7 @@ impl GroupShard {
             groups: BTreeMap::new(),
             offsets: Offsets::default(),
             appends: Appends::default(),
+            metadata: Arc::default(),
         }
     }
 
@@ -274,10 +281,13 @@ impl GroupShard {
             groups,
             offsets,
             appends,
+            metadata,
         } = self;
+        let image = Arc::clone(metadata);
         let cx = &mut Context {
             now,
             settings,
+            metadata: &image,
             appends,
             effects: &mut effects,
             appended: None,
@@ -297,6 +307,7 @@ impl GroupShard {
                 on_delete_groups(groups, offsets, cx, token, group_ids);
             }
             Input::PartitionsDeleted(partitions) => on_partitions_deleted(offsets, cx, &partitions),
+            Input::MetadataChanged(changed) => *metadata = changed,
             Input::Timer(timer) => on_timer(groups, offsets, cx, timer),
             Input::Appended(append, outcome) => on_appended(groups, offsets, cx, append, outcome),
         }

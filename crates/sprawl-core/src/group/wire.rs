@@ -2,9 +2,10 @@
 //!
 //! Reading never panics and never allocates more than the input holds: every length is checked
 //! against the bytes that are left. Source: Kafka protocol primitive types; the flexible forms
-//! (compact lengths, tagged fields) are read only, as this crate writes no flexible version.
+//! (compact lengths, tagged fields) are those of KIP-482.
 
 use bytes::{BufMut, Bytes, BytesMut};
+use uuid::Uuid;
 
 use super::records::RecordError;
 
@@ -51,6 +52,14 @@ impl<'a> Reader<'a> {
         let mut array = [0; N];
         array.copy_from_slice(self.take(N)?);
         Ok(array)
+    }
+
+    pub(super) fn int8(&mut self) -> Result<i8, RecordError> {
+        Ok(i8::from_be_bytes(self.array()?))
+    }
+
+    pub(super) fn uuid(&mut self) -> Result<Uuid, RecordError> {
+        Ok(Uuid::from_bytes(self.array()?))
     }
 
     pub(super) fn int16(&mut self) -> Result<i16, RecordError> {
@@ -137,29 +146,69 @@ impl<'a> Reader<'a> {
 
     /// Skips the tagged fields at the end of a flexible structure; nothing in the plain encoding.
     pub(super) fn tagged_fields(&mut self) -> Result<(), RecordError> {
+        self.tags(|_, _| Ok(()))
+    }
+
+    /// Gives each tagged field at the end of a flexible structure to `each`, as its tag and a
+    /// reader of its bytes.
+    pub(super) fn tags(
+        &mut self,
+        mut each: impl FnMut(u32, &mut Reader<'a>) -> Result<(), RecordError>,
+    ) -> Result<(), RecordError> {
         if self.encoding == Encoding::Plain {
             return Ok(());
         }
         for _ in 0..self.unsigned_varint()? {
-            self.unsigned_varint()?;
+            let tag = self.unsigned_varint()?;
             let size = self.unsigned_varint()?;
-            self.take(size as usize)?;
+            let mut field = Reader {
+                bytes: self.take(size as usize)?,
+                encoding: self.encoding,
+            };
+            each(tag, &mut field)?;
         }
         Ok(())
     }
 }
 
-/// Writes the plain encoding. Strings longer than an int16 counts are refused.
-#[derive(Debug, Default)]
+/// Writes one of the two encodings. In the plain one, strings longer than an int16 counts are
+/// refused.
+#[derive(Debug)]
 pub(super) struct Writer {
     bytes: BytesMut,
+    encoding: Encoding,
 }
 
 impl Writer {
+    /// Begins a key or value of a version without flexible fields.
     pub(super) fn version(version: i16) -> Self {
-        let mut writer = Self::default();
+        let mut writer = Self {
+            bytes: BytesMut::new(),
+            encoding: Encoding::Plain,
+        };
         writer.bytes.put_i16(version);
         writer
+    }
+
+    /// Begins a value of a flexible version.
+    pub(super) fn flexible(version: i16) -> Self {
+        Self {
+            encoding: Encoding::Compact,
+            ..Self::version(version)
+        }
+    }
+
+    /// Begins the content of a tagged field.
+    fn field() -> Self {
+        Self {
+            bytes: BytesMut::new(),
+            encoding: Encoding::Compact,
+        }
+    }
+
+    pub(super) fn int8(&mut self, value: i8) -> &mut Self {
+        self.bytes.put_i8(value);
+        self
     }
 
     pub(super) fn int32(&mut self, value: i32) -> &mut Self {
@@ -172,34 +221,83 @@ impl Writer {
         self
     }
 
+    pub(super) fn uuid(&mut self, value: Uuid) -> &mut Self {
+        self.bytes.put_slice(value.as_bytes());
+        self
+    }
+
+    fn unsigned_varint(&mut self, mut value: u32) {
+        while value > 0x7f {
+            self.bytes.put_u8((value & 0x7f) as u8 | 0x80);
+            value >>= 7;
+        }
+        self.bytes.put_u8(value as u8);
+    }
+
+    /// Writes a length in the compact form: one added, so that 0 is null.
+    fn compact_length(&mut self, size: usize) {
+        let size = u32::try_from(size)
+            .ok()
+            .and_then(|size| size.checked_add(1));
+        self.unsigned_varint(size.expect("a request is smaller than 2 GiB"));
+    }
+
     /// Writes a string. Everything written here came over the wire in a string of the same or a
     /// smaller kind, or was cut by [`fits`] before.
     pub(super) fn string(&mut self, text: &str) -> &mut Self {
-        let size = i16::try_from(text.len()).expect("callers check `fits` first");
-        self.bytes.put_i16(size);
+        match self.encoding {
+            Encoding::Plain => {
+                let size = i16::try_from(text.len()).expect("callers check `fits` first");
+                self.bytes.put_i16(size);
+            }
+            Encoding::Compact => self.compact_length(text.len()),
+        }
         self.bytes.put_slice(text.as_bytes());
         self
     }
 
     pub(super) fn nullable_string(&mut self, text: Option<&str>) -> &mut Self {
-        match text {
-            Some(text) => self.string(text),
-            None => {
-                self.bytes.put_i16(-1);
-                self
-            }
+        match (text, self.encoding) {
+            (Some(text), _) => return self.string(text),
+            (None, Encoding::Plain) => self.bytes.put_i16(-1),
+            (None, Encoding::Compact) => self.bytes.put_u8(0),
         }
+        self
     }
 
     pub(super) fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
-        let size = i32::try_from(bytes.len()).expect("a request is smaller than 2 GiB");
-        self.bytes.put_i32(size);
+        self.count(bytes.len());
         self.bytes.put_slice(bytes);
         self
     }
 
+    /// Writes the count of an array.
     pub(super) fn count(&mut self, count: usize) -> &mut Self {
-        self.int32(i32::try_from(count).expect("group.max.size is an int32"))
+        match self.encoding {
+            Encoding::Plain => {
+                let count = i32::try_from(count).expect("a request is smaller than 2 GiB");
+                self.bytes.put_i32(count);
+            }
+            Encoding::Compact => self.compact_length(count),
+        }
+        self
+    }
+
+    /// Ends a structure of a flexible version that has no tagged field to write.
+    pub(super) fn no_tags(&mut self) -> &mut Self {
+        self.bytes.put_u8(0);
+        self
+    }
+
+    /// Ends a structure of a flexible version with one tagged field.
+    pub(super) fn one_tag(&mut self, tag: u32, content: impl FnOnce(&mut Self)) -> &mut Self {
+        let mut field = Self::field();
+        content(&mut field);
+        self.unsigned_varint(1);
+        self.unsigned_varint(tag);
+        self.unsigned_varint(u32::try_from(field.bytes.len()).expect("a field is small"));
+        self.bytes.put_slice(&field.bytes);
+        self
     }
 
     pub(super) fn finish(&mut self) -> Bytes {

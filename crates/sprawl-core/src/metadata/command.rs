@@ -124,6 +124,8 @@ pub enum ConfigResource {
     Broker(BrokerId),
     /// All brokers, unless one says otherwise.
     BrokerDefault,
+    /// A group, whether or not it exists.
+    Group(String),
 }
 
 /// A change to one setting.

@@ -7,7 +7,7 @@ use super::error::MetadataError;
 use super::image::{MetadataImage, Topic};
 use crate::config::{
     ConfigError, ConfigLayers, ConfigMap, ConfigType, Definition, TopicConfig, broker_definition,
-    check_dynamic_broker, topic_definition,
+    check_dynamic_broker, check_group, group_definition, topic_definition,
 };
 
 pub(super) fn alter(
@@ -100,6 +100,7 @@ fn check(
         ConfigResource::Broker(_) | ConfigResource::BrokerDefault => {
             check_dynamic_broker(configs).map_err(invalid)
         }
+        ConfigResource::Group(_) => check_group(configs).map_err(invalid),
     }
 }
 
@@ -111,7 +112,9 @@ fn current(image: &MetadataImage, resource: &ConfigResource) -> Result<ConfigMap
         ConfigResource::Broker(broker_id) => MetadataError::UnknownBroker {
             broker_id: *broker_id,
         },
-        ConfigResource::BrokerDefault => unreachable!("it is always there"),
+        ConfigResource::BrokerDefault | ConfigResource::Group(_) => {
+            unreachable!("it is always there")
+        }
     })
 }
 
@@ -143,6 +146,7 @@ fn definition(resource: &ConfigResource, name: &str) -> Option<&'static Definiti
     match resource {
         ConfigResource::Topic(_) => topic_definition(name),
         ConfigResource::Broker(_) | ConfigResource::BrokerDefault => broker_definition(name),
+        ConfigResource::Group(_) => group_definition(name),
     }
 }
 
@@ -165,6 +169,12 @@ fn store(image: &mut MetadataImage, resource: &ConfigResource, configs: ConfigMa
             Arc::make_mut(&mut image.broker_configs).insert(*id, configs);
         }
         ConfigResource::BrokerDefault => image.broker_default_configs = Arc::new(configs),
+        ConfigResource::Group(group_id) if configs.is_empty() => {
+            Arc::make_mut(&mut image.group_configs).remove(group_id);
+        }
+        ConfigResource::Group(group_id) => {
+            Arc::make_mut(&mut image.group_configs).insert(group_id.clone(), configs);
+        }
     }
 }
 

@@ -113,6 +113,7 @@ pub struct MetadataImage {
     pub(super) topics_by_id: Arc<BTreeMap<TopicId, Arc<Topic>>>,
     pub(super) broker_configs: Arc<BTreeMap<BrokerId, ConfigMap>>,
     pub(super) broker_default_configs: Arc<ConfigMap>,
+    pub(super) group_configs: Arc<BTreeMap<String, ConfigMap>>,
     pub(super) next_producer_id: i64,
 }
 
@@ -193,6 +194,16 @@ impl MetadataImage {
         &self.broker_default_configs
     }
 
+    /// Returns the settings made at run time for one group.
+    pub fn group_configs(&self, group_id: &str) -> Option<&ConfigMap> {
+        self.group_configs.get(group_id)
+    }
+
+    /// Returns the groups that have settings of their own.
+    pub fn configured_groups(&self) -> impl Iterator<Item = &str> {
+        self.group_configs.keys().map(String::as_str)
+    }
+
     /// Returns the brokers that have settings of their own.
     pub fn configured_brokers(&self) -> impl Iterator<Item = BrokerId> {
         self.broker_configs.keys().copied()
@@ -209,7 +220,7 @@ impl MetadataImage {
     }
 
     /// Returns the settings made at run time for a resource, or `None` where it does not exist.
-    /// Brokers always exist: they may be configured before they start.
+    /// Brokers and groups always exist: they may be configured before they start.
     pub fn configs_of(&self, resource: &ConfigResource) -> Option<ConfigMap> {
         match resource {
             ConfigResource::Topic(topic) => self
@@ -219,6 +230,12 @@ impl MetadataImage {
                 Some(self.broker_configs.get(id).cloned().unwrap_or_default())
             }
             ConfigResource::BrokerDefault => Some(ConfigMap::clone(&self.broker_default_configs)),
+            ConfigResource::Group(group_id) => Some(
+                self.group_configs
+                    .get(group_id)
+                    .cloned()
+                    .unwrap_or_default(),
+            ),
         }
     }
 

@@ -34,6 +34,9 @@ pub struct ImageSnapshot {
     topics: Vec<Topic>,
     broker_configs: Vec<(BrokerId, ConfigMap)>,
     broker_default_configs: ConfigMap,
+    /// Absent in snapshots of releases that had no settings of groups.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    group_configs: Vec<(String, ConfigMap)>,
     next_producer_id: i64,
 }
 
@@ -41,6 +44,7 @@ impl MetadataImage {
     /// Writes the image down; the same image gives the same snapshot.
     pub fn to_snapshot(&self) -> ImageSnapshot {
         let owned = |(id, configs): (&BrokerId, &ConfigMap)| (*id, configs.clone());
+        let of_group = |(id, configs): (&String, &ConfigMap)| (id.clone(), configs.clone());
         ImageSnapshot {
             version: IMAGE_SNAPSHOT_VERSION,
             applied_index: self.applied_index,
@@ -53,6 +57,7 @@ impl MetadataImage {
             topics: self.all_topics().map(|topic| Topic::clone(topic)).collect(),
             broker_configs: self.broker_configs.iter().map(owned).collect(),
             broker_default_configs: ConfigMap::clone(&self.broker_default_configs),
+            group_configs: self.group_configs.iter().map(of_group).collect(),
             next_producer_id: self.next_producer_id,
         }
     }
@@ -76,6 +81,7 @@ impl MetadataImage {
             ),
             broker_configs: Arc::new(snapshot.broker_configs.into_iter().collect()),
             broker_default_configs: Arc::new(snapshot.broker_default_configs),
+            group_configs: Arc::new(snapshot.group_configs.into_iter().collect()),
             next_producer_id: snapshot.next_producer_id,
             ..Self::default()
         };
