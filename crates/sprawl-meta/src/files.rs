@@ -204,15 +204,22 @@ impl LogFile {
                 found,
             }
         })?;
-        let (frames, end) = read_frames(&path, &bytes)?;
+        let Found { frames, last, end } = read_frames(&path, &bytes)?;
         let file = dir.disk.open(&path, OpenMode::ReadWrite).map_err(failed)?;
         let end_position = u64::try_from(end).expect("a size in memory fits 64 bits");
         if end < bytes.len() {
             let lost = bytes.len().saturating_sub(end);
             tracing::warn!(path = %path.display(), bytes = lost, "cut a torn metadata write");
             file.set_size(end_position).map_err(failed)?;
-            file.sync_data().map_err(failed)?;
         }
+        // An earlier process may have died on the failed sync of the last frame: reads show it, no
+        // later sync covers it. Written again, the same bytes are covered; earlier frames were
+        // synced before the next was written, and a torn write of what is there already harms
+        // nothing.
+        let unproven = bytes.get(last..end).unwrap_or_default();
+        file.write_at(&[IoSlice::new(unproven)], last as u64)
+            .and_then(|()| file.sync_data())
+            .map_err(failed)?;
         let next_sequence = u64::try_from(frames.len()).expect("a count in memory fits 64 bits");
         Ok((
             Self {
@@ -293,10 +300,18 @@ fn encode(path: &Path, sequence: u64, frame: &Frame) -> Result<Vec<u8>, MetaFile
     Ok(encode_frame(sequence, &payload))
 }
 
-/// Returns the frames in a file and where the last whole one ends.
-fn read_frames(path: &Path, bytes: &[u8]) -> Result<(Vec<Frame>, usize), MetaFileError> {
+/// What a log file holds.
+struct Found {
+    frames: Vec<Frame>,
+    /// Where the last whole frame begins; the end of the header where there is none.
+    last: usize,
+    /// Where it ends.
+    end: usize,
+}
+
+fn read_frames(path: &Path, bytes: &[u8]) -> Result<Found, MetaFileError> {
     let mut frames = Vec::new();
-    let mut end = FILE_HEADER_BYTES;
+    let (mut last, mut end) = (FILE_HEADER_BYTES, FILE_HEADER_BYTES);
     while let Some(rest) = bytes.get(end..).filter(|rest| !rest.is_empty()) {
         let sequence = u64::try_from(frames.len()).expect("a count in memory fits 64 bits");
         let Some(payload) = decode_frame(rest, sequence) else {
@@ -315,9 +330,10 @@ fn read_frames(path: &Path, bytes: &[u8]) -> Result<(Vec<Frame>, usize), MetaFil
             source,
         })?;
         frames.push(frame);
+        last = end;
         end = end
             .saturating_add(FRAME_HEADER_BYTES)
             .saturating_add(payload.len());
     }
-    Ok((frames, end))
+    Ok(Found { frames, last, end })
 }

@@ -63,7 +63,7 @@ impl Metadata {
     /// it is missing; its parent is there and durable.
     ///
     /// On return the node leads and the image has every command that was ever answered. Costs two
-    /// synced writes at the first start and none at later ones.
+    /// synced writes at the first start and one at later ones.
     pub async fn open(io: Io, dir: PathBuf, node: NodeConfig) -> Result<Self, OpenError> {
         let (log, machine) = open_files(&io, dir).await?;
         let published = machine.published();

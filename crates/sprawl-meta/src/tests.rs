@@ -288,6 +288,36 @@ fn torn_last_write_is_cut_off() {
     });
 }
 
+/// Seed 63 of the simulator's broker world: a process died on the failed sync of its first frame,
+/// the next one built on it, and a power cut took it from under a later frame.
+#[test]
+fn frame_whose_sync_failed_survives_what_the_next_process_builds_on_it() {
+    for failing in 1..8 {
+        simulate(move |io, mut handles| async move {
+            register(&open(&io).await, 1).await;
+            let metadata = open(&handles.restart()).await;
+            handles.disk.fail_nth(OpKind::Sync, failing);
+            let mut failed = 0;
+            for number in 1..10 {
+                if metadata.propose(create(number)).await.is_err() {
+                    failed = number;
+                    break;
+                }
+            }
+            assert!(failed > 0, "no sync failed");
+            // Only the process is new: the frame is read from the page cache.
+            let metadata = open(&handles.restart()).await;
+            let is_there = has_topic(&metadata, failed);
+            register(&metadata, 1).await;
+            metadata.propose(create(100)).await.unwrap();
+            handles.crash(CrashKind::PowerCut);
+            let metadata = open(&handles.restart()).await;
+            assert!(has_topic(&metadata, 100));
+            assert_eq!(has_topic(&metadata, failed), is_there);
+        });
+    }
+}
+
 #[test]
 fn damage_before_the_last_write_is_refused_and_nothing_is_cut() {
     simulate(|io, mut handles| async move {

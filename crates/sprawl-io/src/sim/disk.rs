@@ -4,8 +4,10 @@
 //! the first and waits for a sync to reach the second. What waits when the power goes is kept,
 //! lost, or torn at sectors of 512 bytes, each write by itself; the end of a process alone loses
 //! nothing of it. Names (create, rename, remove) wait for [`Disk::sync_dir`] in the same way. A
-//! sync that fails drops what waited while reads still show it, as ext4 does, so that a second sync
-//! lies.
+//! sync that fails keeps, loses or tears each write that waited while reads still show all of it,
+//! as ext4 does, so that a second sync lies; only writing the bytes again and a sync of that help.
+//! Writes past the page cache are no better off: what a drive's own cache held when it refused to
+//! flush is as unknown.
 //!
 //! A handle belongs to one process: after [`SimDisk::crash`] it fails for good, and
 //! [`SimDisk::restart`] gives the next process its own.
@@ -49,7 +51,7 @@ pub enum OpKind {
     Read,
     /// `write_at` and `set_size`.
     Write,
-    /// `sync_data`; failing, it drops what waited.
+    /// `sync_data`; failing, it keeps, loses or tears what waited.
     Sync,
     /// Opening a new file, `create_dir_all`, `rename`, `remove_*`.
     Name,

@@ -21,6 +21,9 @@ const FETCH_WAIT_MS: i32 = 500;
 /// The pause before what failed is tried again.
 const RETRY_PAUSE: Duration = Duration::from_millis(50);
 
+/// How often in a row a fetch may fail once nothing fails any more.
+const READ_BACK_FAILURES_MAX: u32 = 100;
+
 /// What one fetch brought.
 pub(super) struct Fetched {
     pub(super) high_watermark: i64,
@@ -112,7 +115,7 @@ pub(super) async fn fetch(
             ),
         };
         return if is_expected {
-            Err(io::Error::other("not yet"))
+            Err(io::Error::other(violation.detail))
         } else {
             Ok(Err(violation))
         };
@@ -130,7 +133,7 @@ pub(super) async fn fetch(
         }))
 }
 
-/// Reads a whole partition, however long it takes.
+/// Reads a whole partition from a broker on which nothing fails any more.
 pub(super) async fn read_all(
     ledger: &Ledger,
     net: &Arc<SimNet>,
@@ -139,9 +142,11 @@ pub(super) async fn read_all(
     let mut client = Client::new(net, "read-back");
     let mut batches = Vec::new();
     let mut offset = 0;
+    let mut failure_count = 0;
     loop {
         match fetch(&mut client, partition, offset).await {
             Ok(fetched) => {
+                failure_count = 0;
                 let fetched = fetched?;
                 offset = take(ledger, partition, offset, &fetched.batches)?;
                 batches.extend(fetched.batches);
@@ -149,7 +154,16 @@ pub(super) async fn read_all(
                     return Ok(batches);
                 }
             }
+            // Lost records are told by an error that a client tries again for ever.
+            Err(error) if failure_count == READ_BACK_FAILURES_MAX => {
+                return Err(Violation {
+                    invariant: "I1",
+                    sentence: "every acknowledged batch is read at its offset",
+                    detail: format!("partition {partition} cannot be read from {offset}: {error}"),
+                });
+            }
             Err(_) => {
+                failure_count += 1;
                 client.close();
                 sleep(RETRY_PAUSE).await;
             }

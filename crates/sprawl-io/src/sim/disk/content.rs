@@ -66,25 +66,43 @@ impl Content {
         }
     }
 
-    /// A failed sync: nothing waits any more, nothing more is durable, readers notice nothing.
-    pub(super) fn forget_pending(&mut self) {
-        self.pending.clear();
+    /// A failed sync: bytes that wait have reached the platter whole, in part or not at all, and no
+    /// later sync brings the rest; readers notice nothing. A new size is the file system's own
+    /// affair, which its log brings to the platter with a later sync.
+    pub(super) fn fail_sync(&mut self, random: &SeededRandom) {
+        for change in std::mem::take(&mut self.pending) {
+            match change {
+                Change::SetSize(_) => self.pending.push(change),
+                Change::Write { position, bytes } => self.keep_some(random, position, &bytes),
+            }
+        }
+    }
+
+    /// Brings a write to the platter whole, in part or not at all.
+    fn keep_some(&mut self, random: &SeededRandom, position: u64, bytes: &[u8]) {
+        match random.below(3) {
+            0 => {}
+            1 => {
+                for (position, sector) in sectors(position, bytes) {
+                    if random.chance(1, 2) {
+                        put(&mut self.durable, position, sector);
+                    }
+                }
+            }
+            _ => put(&mut self.durable, position, bytes),
+        }
     }
 
     /// Keeps, loses or tears each change that waits, and lets readers see the result.
     pub(super) fn power_cut(&mut self, random: &SeededRandom) {
-        for change in self.pending.drain(..) {
-            match (random.below(3), change) {
-                (0, _) => {}
-                (1, Change::Write { position, bytes }) => {
-                    for (position, sector) in sectors(position, &bytes) {
-                        if random.chance(1, 2) {
-                            put(&mut self.durable, position, sector);
-                        }
+        for change in std::mem::take(&mut self.pending) {
+            match change {
+                Change::Write { position, bytes } => self.keep_some(random, position, &bytes),
+                Change::SetSize(size) => {
+                    if random.below(3) > 0 {
+                        self.durable.resize(to_usize(size), 0);
                     }
                 }
-                (_, Change::Write { position, bytes }) => put(&mut self.durable, position, &bytes),
-                (_, Change::SetSize(size)) => self.durable.resize(to_usize(size), 0),
             }
         }
         self.seen.clone_from(&self.durable);

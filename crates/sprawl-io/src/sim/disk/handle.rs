@@ -194,7 +194,10 @@ impl Disk for Handle {
         let mut state = lock(&self.state);
         if let Err(fault) = state.admit(self.generation, OpKind::Sync) {
             if state.expect_alive(self.generation).is_ok() {
-                state.files.values_mut().for_each(Content::forget_pending);
+                let State { files, random, .. } = &mut *state;
+                for content in files.values_mut() {
+                    content.fail_sync(random);
+                }
             }
             return Err(fault);
         }
@@ -363,7 +366,10 @@ impl File for SimFile {
         let mut state = lock(&self.state);
         if let Err(fault) = state.admit(self.generation, OpKind::Sync) {
             if state.expect_alive(self.generation).is_ok() {
-                state.content(self.id)?.forget_pending();
+                let State { files, random, .. } = &mut *state;
+                if let Some(content) = files.get_mut(&self.id) {
+                    content.fail_sync(random);
+                }
             }
             return Err(fault);
         }
