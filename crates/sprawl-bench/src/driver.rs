@@ -15,6 +15,13 @@ pub(crate) const SETTINGS: &[&str] = &["linger.ms=5"];
 /// and the load would measure nothing but requests.
 pub(crate) const MANY_SETTINGS: &[&str] = &["linger.ms=100"];
 
+/// How many records wait for their acknowledgement at once.
+pub(crate) const WINDOW: u64 = 100_000;
+
+/// The same over 1,000 partitions: 400 for each. With fewer the client cuts batches of 100 KiB at
+/// the most, a request each, and spends half as much again on a record (2.2 for 1.5 CPU s/GiB).
+pub(crate) const MANY_WINDOW: u64 = 400_000;
+
 /// What one load measured, as `bench-driver` prints it.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Measured {
