@@ -126,6 +126,7 @@ impl RunningBroker {
         let serving = listener::accept_loop(broker.clone(), listener);
         broker.io.spawn.task(Box::pin(serving));
         info!(%address, broker_id = broker.settings.node_id.0, "serving Kafka clients");
+        info!("no authorizer is configured: every client may do everything");
         Ok(Self {
             broker,
             address,
