@@ -104,6 +104,19 @@ impl<'a> Decoder<'a> {
 
     /// Checks the checksum and version of a sealed value and returns its fields.
     pub(crate) fn open(bytes: &'a [u8], version: u8) -> Result<Self, FormatError> {
+        let (found, decoder) = Self::open_up_to(bytes, version)?;
+        if found != version {
+            return Err(FormatError::Version {
+                expected: version,
+                found,
+            });
+        }
+        Ok(decoder)
+    }
+
+    /// Checks the checksum of a sealed value and returns its version, from 1 to `version`, and its
+    /// fields.
+    pub(crate) fn open_up_to(bytes: &'a [u8], version: u8) -> Result<(u8, Self), FormatError> {
         let short = FormatError::Short { found: bytes.len() };
         let (body, crc) = bytes.split_last_chunk::<4>().ok_or(short)?;
         let (expected, found) = (crc32c(body), u32::from_be_bytes(*crc));
@@ -115,13 +128,13 @@ impl<'a> Decoder<'a> {
             size: bytes.len(),
         };
         let found = decoder.u8()?;
-        if found != version {
+        if !(1..=version).contains(&found) {
             return Err(FormatError::Version {
                 expected: version,
                 found,
             });
         }
-        Ok(decoder)
+        Ok((found, decoder))
     }
 
     fn take<const N: usize>(&mut self) -> Result<[u8; N], FormatError> {

@@ -1,4 +1,4 @@
-//! The durable log: journal, segments, state store, hot queue, recovery, retention.
+//! The durable log: journal, segments, state store, hot queue, recovery, retention, compaction.
 //!
 //! A batch goes to memory and, in the same call, to the journal's queue; the journal writes and
 //! syncs groups of batches of all partitions; the write-behind side moves batches to segments in
@@ -23,6 +23,7 @@
 
 mod aligned;
 mod codec;
+mod compaction;
 mod error;
 mod journal;
 pub mod metrics;
@@ -35,6 +36,10 @@ mod store;
 mod testing;
 pub mod tools;
 
+pub use compaction::{
+    AbortedTransaction, CleanerSettings, CompactionBounds, CompactionConfig, CompactionGuard,
+    CompactionStats, LastOfProducer,
+};
 pub use error::{AppendError, DiskError, FlushError, LogError, OpenError, ReadError};
 pub use journal::scan::{LostBatch, LostFrames, TornTail};
 pub use partition::recover::CutSegment;

@@ -28,3 +28,17 @@ pub const CHECKPOINT_SECONDS: &str = "sprawl_checkpoint_seconds";
 pub const DISK_USED_PERCENT: &str = "sprawl_disk_used_percent";
 /// Gauge: 1 while the store is offline after a disk failure.
 pub const STORE_OFFLINE: &str = "sprawl_log_store_offline";
+/// Counter: bytes that compaction read, once for the keys and once to clean.
+pub const CLEANER_READ_BYTES: &str = "sprawl_log_cleaner_read_bytes_total";
+/// Counter: bytes that compaction wrote.
+pub const CLEANER_WRITTEN_BYTES: &str = "sprawl_log_cleaner_written_bytes_total";
+/// Counter: records that compaction removed.
+pub const CLEANER_REMOVED_RECORDS: &str = "sprawl_log_cleaner_removed_records_total";
+/// Histogram: seconds of each compaction of a partition, pauses included.
+pub const CLEANER_SECONDS: &str = "sprawl_log_cleaner_seconds";
+/// Gauge: percent of the bytes read that the last compaction wrote again.
+pub const CLEANER_RECOPY_PERCENT: &str = "sprawl_log_cleaner_recopy_percent";
+/// Gauge: percent of the dirtiest log that is dirty.
+pub const CLEANER_DIRTY_PERCENT_MAX: &str = "sprawl_log_cleaner_dirty_percent_max";
+/// Gauge: partitions that are not compacted because of damage.
+pub const CLEANER_UNCLEANABLE_PARTITIONS: &str = "sprawl_log_cleaner_uncleanable_partitions";

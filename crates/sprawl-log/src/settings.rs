@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use sprawl_model::TopicPartition;
 
+use crate::compaction::CompactionConfig;
+
 /// When an append counts as durable.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FlushMode {
@@ -27,7 +29,7 @@ pub enum Cleanup {
 }
 
 /// What a topic's configuration says about one partition's log.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct PartitionConfig {
     /// The partition's name, for logs and metrics only.
     pub name: TopicPartition,
@@ -43,6 +45,8 @@ pub struct PartitionConfig {
     pub flush: FlushMode,
     /// Whether the retention limits apply.
     pub cleanup_delete: Cleanup,
+    /// How the log is compacted; `None` is not at all.
+    pub compaction: Option<CompactionConfig>,
 }
 
 impl PartitionConfig {
@@ -56,6 +60,7 @@ impl PartitionConfig {
             segment_ms: 604_800_000,
             flush: FlushMode::Fsync,
             cleanup_delete: Cleanup::Yes,
+            compaction: None,
         }
     }
 }

@@ -10,6 +10,7 @@ mod build;
 mod error;
 mod header;
 mod records;
+mod retain;
 mod split;
 mod varint;
 
@@ -20,6 +21,7 @@ pub use header::{
     set_leader_epoch, set_log_append_time, verify_crc,
 };
 pub use records::{HeaderRef, Headers, RecordRef, Records, payload};
+pub use retain::{ControlKind, Retained, emptied};
 pub use split::Batches;
 
 #[cfg(test)]

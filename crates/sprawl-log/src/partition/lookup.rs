@@ -62,13 +62,32 @@ impl PartitionLog {
             .chain(in_hot)
             .max()
             .filter(|largest| *largest >= 0)?;
-        match self.offset_for_timestamp(largest, self.log_end()) {
-            Ok(found) => found,
-            Err(error) => {
-                tracing::warn!(partition = %self.key, %error, "cannot look up the largest timestamp");
-                None
-            }
+        let found = match self.offset_for_timestamp(largest, self.log_end()) {
+            // The batch that bore it was emptied by compaction.
+            Ok(None) => self.max_kept_timestamp(),
+            found => found,
+        };
+        found.unwrap_or_else(|error| {
+            tracing::warn!(partition = %self.key, %error, "cannot look up the largest timestamp");
+            None
+        })
+    }
+
+    /// Returns the first record with the largest timestamp, found by the headers of all batches.
+    fn max_kept_timestamp(&self) -> Result<Option<TimestampOffset>, ReadError> {
+        let mut largest = -1;
+        let mut offset = self.log_start();
+        loop {
+            let headers = self.some_headers(offset)?;
+            let Some(last) = headers.last() else { break };
+            offset = last.next_offset();
+            let kept = headers.iter().filter(|header| header.record_count > 0);
+            largest = largest.max(kept.map(|header| header.max_timestamp).max().unwrap_or(-1));
         }
+        if largest < 0 {
+            return Ok(None);
+        }
+        self.offset_for_timestamp(largest, self.log_end())
     }
 
     /// Returns the headers of all batches from the one that holds `offset`. Blocks while iterated.
@@ -180,8 +199,23 @@ impl PartitionLog {
         let Some(segment) = segment else {
             return Ok(Vec::new());
         };
+        let headers = self.segment_headers(&segment, offset)?;
+        let next = segment.meta().next_offset;
+        if headers.is_empty() && next > offset {
+            // Compaction left nothing at the end of this segment.
+            return self.some_headers(next);
+        }
+        Ok(headers)
+    }
+
+    /// Returns some headers of a segment from the batch that holds `offset`, or the next above it.
+    fn segment_headers(
+        &self,
+        segment: &Segment,
+        offset: Offset,
+    ) -> Result<Vec<BatchHeader>, ReadError> {
         let meta = segment.meta();
-        self.load_index(&segment)?;
+        self.load_index(segment)?;
         let file = segment.reader(self.shared.io.disk.as_ref())?;
         let from = segment.index().floor(offset);
         let mut walk = Walk::new(file.as_ref(), from, meta.size);
@@ -189,7 +223,7 @@ impl PartitionLog {
         while headers.len() < HEADERS_PER_STEP {
             match walk
                 .next()
-                .map_err(|error| self.walk_error(error, &segment, &meta))?
+                .map_err(|error| self.walk_error(error, segment, &meta))?
             {
                 Some((header, _)) if header.next_offset() > offset => headers.push(header),
                 Some(_) => {}

@@ -4,6 +4,7 @@
 //! Batches follow each other without a gap. What is below `segment_end` is in segments (maybe not
 //! synced), what is at or above it is in the hot queue.
 
+pub(crate) mod compact;
 mod hot;
 mod lookup;
 mod read;
@@ -12,7 +13,7 @@ pub(crate) mod retain;
 mod waiters;
 mod write_behind;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -92,6 +93,9 @@ pub(crate) struct Writer {
     needs_dir_sync: bool,
     /// Segments whose metas are to be saved.
     changed: BTreeMap<Offset, Arc<Segment>>,
+    /// Base offsets of segments that are no more, or that a compacted one stands for, which the
+    /// state store may still know.
+    forgotten: BTreeSet<Offset>,
 }
 
 impl PartitionLog {

@@ -1,7 +1,8 @@
 //! Reads whole batches: the hot tail by reference, older ones as ranges of a segment file.
 //!
 //! O(log n) to find the first batch; at most a few header reads around two index entries. No lock
-//! is held while a file is read.
+//! is held while a file is read. Where compaction left nothing at an offset, the next batch above
+//! it is returned.
 
 use std::io;
 use std::sync::Arc;
@@ -14,9 +15,10 @@ use sprawl_model::mutant::{Mutant, active};
 use super::{Inner, PartitionLog};
 use crate::error::{DiskError, ReadError};
 use crate::segment::index::{IndexEntry, decode_chunk};
+use crate::segment::name::SegmentName;
 use crate::segment::walk::{Walk, WalkError};
 use crate::segment::{Segment, SegmentMeta};
-use crate::state::record::segment_key;
+use crate::state::record::index_prefix;
 use crate::state::{ColumnFamily, StateError};
 
 /// What a read asks for.
@@ -89,8 +91,18 @@ pub(super) enum Place {
     Segment(Arc<Segment>),
 }
 
+/// What a segment has for a read.
+enum SegmentRead {
+    /// Batches.
+    Found(LogRead),
+    /// A batch that the request's limits keep back.
+    Held,
+    /// No batch at or above the offset: compaction took those at its end.
+    Nothing,
+}
+
 impl PartitionLog {
-    /// Returns batches from the one that holds `offset`.
+    /// Returns batches from the one that holds `offset`, or else the next above it.
     ///
     /// May block for a few header reads where the records are not in memory.
     pub fn read(&self, request: ReadRequest) -> Result<LogRead, ReadError> {
@@ -102,13 +114,23 @@ impl PartitionLog {
         if request.offset >= request.end {
             return Ok(empty);
         }
-        match self.place(&request)? {
-            Some(Place::Hot(read)) => Ok(read),
-            Some(Place::Segment(segment)) => {
-                let read = self.read_segment(&segment, &request)?;
-                Ok(read.unwrap_or(empty))
+        let mut request = request;
+        loop {
+            match self.place(&request)? {
+                Some(Place::Hot(read)) => return Ok(read),
+                Some(Place::Segment(segment)) => match self.read_segment(&segment, &request)? {
+                    SegmentRead::Found(read) => return Ok(read),
+                    SegmentRead::Held => return Ok(empty),
+                    SegmentRead::Nothing => {
+                        let next = segment.meta().next_offset;
+                        if next <= request.offset || next >= request.end {
+                            return Ok(empty);
+                        }
+                        request.offset = next;
+                    }
+                },
+                None => return Ok(empty),
             }
-            None => Ok(empty),
         }
     }
 
@@ -142,7 +164,7 @@ impl PartitionLog {
         &self,
         segment: &Arc<Segment>,
         request: &ReadRequest,
-    ) -> Result<Option<LogRead>, ReadError> {
+    ) -> Result<SegmentRead, ReadError> {
         let meta = segment.meta();
         self.load_index(segment)?;
         let file = segment.reader(self.shared.io.disk.as_ref())?;
@@ -161,12 +183,12 @@ impl PartitionLog {
             }
         };
         let Some((header, position)) = first else {
-            return Ok(None);
+            return Ok(SegmentRead::Nothing);
         };
         let is_too_large =
             header.size() > request.bytes_max && request.at_least_one == AtLeastOne::No;
         if header.next_offset() > request.end || is_too_large {
-            return Ok(None);
+            return Ok(SegmentRead::Held);
         }
         let limit = position
             .saturating_add(request.bytes_max as u64)
@@ -194,7 +216,7 @@ impl PartitionLog {
             position,
             size,
         })];
-        Ok(Some(LogRead {
+        Ok(SegmentRead::Found(LogRead {
             parts,
             size,
             next_offset,
@@ -227,7 +249,8 @@ impl PartitionLog {
     /// Returns the entries in the state store, or `None` where they are missing or fail their
     /// checks.
     fn saved_index(&self, segment: &Segment) -> Option<Vec<IndexEntry>> {
-        let prefix = segment_key(self.key, segment.base_offset);
+        let generation = segment.meta().generation;
+        let prefix = index_prefix(self.key, segment.base_offset, generation);
         let pairs: Result<_, StateError> = self.shared.state.scan(ColumnFamily::Index, &prefix);
         let meta = segment.meta();
         let mut entries: Vec<IndexEntry> = Vec::new();
@@ -246,7 +269,7 @@ impl PartitionLog {
         let meta = segment.meta();
         let file = segment.reader(self.shared.io.disk.as_ref())?;
         let mut index = crate::segment::index::SegmentIndex::new(true);
-        let mut so_far = SegmentMeta::empty(segment.base_offset);
+        let mut so_far = SegmentMeta::named(&SegmentName::of(&meta, segment.base_offset));
         let mut walk = Walk::new(file.as_ref(), 0, meta.size);
         while let Some((header, _)) = walk
             .next()

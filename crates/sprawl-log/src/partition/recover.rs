@@ -3,10 +3,11 @@
 //! Below the flushed end everything is in synced segments: what is missing there is damage. Above
 //! it everything promised is in the journal, too: what does not pass the checks there is cut, and
 //! the journal's frames follow. Doing this again after a crash at any point gives the same log
-//! (I26). Without the state store the segments are read whole, and bad bytes before another segment
-//! are damage.
+//! (I26). What a crash in the middle of a compaction left behind is told by its name and removed.
+//! Without the state store the segments are read whole, and bad bytes before another segment are
+//! damage.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -18,9 +19,10 @@ use super::hot::HotBatch;
 use super::{Inner, PartitionLog, Writer};
 use crate::error::DiskError;
 use crate::journal::scan::ScannedFrame;
-use crate::segment::walk::CheckedWalk;
+use crate::segment::name::{SegmentName, sort_names};
+use crate::segment::walk::{CheckedWalk, Gaps};
 use crate::segment::write::header_digest;
-use crate::segment::{PARTITIONS_DIR, Segment, SegmentMeta, dir_name, file_offset};
+use crate::segment::{PARTITIONS_DIR, Segment, SegmentMeta, dir_name};
 use crate::settings::PartitionConfig;
 use crate::state::record::{DamageRange, PartitionMeta};
 use crate::store::Shared;
@@ -99,10 +101,11 @@ impl PartitionLog {
         let entries = disk
             .read_dir(&self.dir)
             .map_err(DiskError::at("list", &self.dir))?;
-        let bases: Vec<Offset> = entries
-            .iter()
-            .filter_map(|entry| file_offset(&entry.name))
-            .collect();
+        let names = sort_names(entries.iter().map(|entry| entry.name.as_str()));
+        self.remove_remains(&names.remains)?;
+        let live: BTreeSet<Offset> = names.live.iter().map(|name| name.base_offset).collect();
+        let forgotten = known.segments.keys().filter(|base| !live.contains(base));
+        self.writer().forgotten = forgotten.copied().collect();
         let mut scan = SegmentScan {
             partition: self,
             log_start: known.meta.as_ref().map_or(Offset(0), |meta| meta.log_start),
@@ -111,7 +114,7 @@ impl PartitionLog {
                 .as_ref()
                 .map_or(Offset(0), |meta| meta.flushed_end),
             trust,
-            last_base: bases.last().copied(),
+            last_base: names.live.last().map(|name| name.base_offset),
             damage: known
                 .meta
                 .as_ref()
@@ -126,11 +129,29 @@ impl PartitionLog {
             cuts,
         };
         let mut is_cut = false;
-        for base_offset in bases {
-            let saved = known.segments.get(&base_offset).copied();
-            is_cut = scan.segment(base_offset, saved, is_cut)?;
+        for name in names.live {
+            // The state store may still speak of what a compacted segment replaced.
+            let saved = known.segments.get(&name.base_offset).copied();
+            let saved = saved.filter(|saved| SegmentName::of(saved, name.base_offset) == name);
+            is_cut = scan.segment(&name, saved, is_cut)?;
         }
         scan.finish(known.meta.as_ref());
+        Ok(())
+    }
+
+    /// Removes files that a crash in the middle of a compaction left behind.
+    fn remove_remains(&self, remains: &[String]) -> Result<(), DiskError> {
+        let disk = self.shared.io.disk.as_ref();
+        for name in remains {
+            let path = self.dir.join(name);
+            tracing::info!(path = %path.display(), "removing what a compaction left behind");
+            disk.remove_file(&path)
+                .map_err(DiskError::at("remove", &path))?;
+        }
+        if !remains.is_empty() {
+            disk.sync_dir(&self.dir)
+                .map_err(DiskError::at("sync", &self.dir))?;
+        }
         Ok(())
     }
 
@@ -215,11 +236,12 @@ impl SegmentScan<'_> {
     /// Takes one segment in; returns whether it, and all after it, was cut off.
     fn segment(
         &mut self,
-        base_offset: Offset,
+        name: &SegmentName,
         saved: Option<SegmentMeta>,
         is_cut: bool,
     ) -> Result<bool, DiskError> {
-        let meta = saved.unwrap_or(SegmentMeta::empty(base_offset));
+        let base_offset = name.base_offset;
+        let meta = saved.unwrap_or(SegmentMeta::named(name));
         let segment = Arc::new(Segment::new(&self.partition.dir, meta, base_offset));
         if let Some(end) = self.end
             && base_offset != end
@@ -261,6 +283,9 @@ impl SegmentScan<'_> {
         if is_saved && (saved.digest.is_some() || self.trust == Trust::All) {
             return Ok(());
         }
+        if saved.generation > 0 {
+            return self.check_compacted(segment, size);
+        }
         let file = segment.reader(disk)?;
         let mut walk =
             CheckedWalk::new(Arc::clone(&file), saved.size, saved.next_offset).map_err(at())?;
@@ -300,6 +325,32 @@ impl SegmentScan<'_> {
         Ok(())
     }
 
+    /// Reads a compacted segment whose meta a crash took. It got its name when it was whole: what
+    /// does not pass the checks is damage.
+    fn check_compacted(&mut self, segment: &Arc<Segment>, size: u64) -> Result<(), DiskError> {
+        let disk = self.partition.shared.io.disk.as_ref();
+        let at = || DiskError::at("read", &segment.path);
+        let file = segment.reader(disk)?;
+        let end = segment.meta().next_offset;
+        let mut walk = CheckedWalk::new(Arc::clone(&file), 0, segment.base_offset)
+            .map_err(at())?
+            .with_gaps(Gaps::UpTo(end));
+        let interval = self.partition.shared.settings.index_interval_bytes;
+        while let Some((header, _)) = walk.next().map_err(at())? {
+            self.note_epoch(header.leader_epoch, header.base_offset);
+            segment.extend(&[header], interval);
+        }
+        if walk.position() < size {
+            self.note_damage(walk.next_offset(), end);
+        }
+        let digest = header_digest(file.as_ref(), walk.position());
+        segment.set_digest(digest.unwrap_or([0; 32]));
+        segment.close_reader();
+        self.changed
+            .insert(segment.base_offset, Arc::clone(segment));
+        Ok(())
+    }
+
     /// Finds what is left of a segment that lost its end, and marks the rest as damaged.
     fn rescan_short(
         &mut self,
@@ -308,10 +359,12 @@ impl SegmentScan<'_> {
     ) -> Result<(), DiskError> {
         let disk = self.partition.shared.io.disk.as_ref();
         let at = || DiskError::at("read", &segment.path);
-        let fresh = SegmentMeta::empty(segment.base_offset);
+        let fresh = SegmentMeta::named(&SegmentName::of(&saved, segment.base_offset));
         let fresh = Segment::new(&self.partition.dir, fresh, segment.base_offset);
         let file = fresh.reader(disk)?;
-        let mut walk = CheckedWalk::new(file, 0, segment.base_offset).map_err(at())?;
+        let mut walk = CheckedWalk::new(file, 0, segment.base_offset)
+            .map_err(at())?
+            .with_gaps(Gaps::of(&saved));
         while let Some((header, _)) = walk.next().map_err(at())? {
             fresh.extend(
                 &[header],
@@ -319,7 +372,7 @@ impl SegmentScan<'_> {
             );
         }
         let mut meta = fresh.meta();
-        self.note_damage(meta.next_offset, saved.next_offset);
+        self.note_damage(walk.next_offset(), saved.next_offset);
         // What is left is not written again: its end is not where its batches ended.
         meta.next_offset = saved.next_offset;
         meta.digest = saved.digest.or(Some([0; 32]));
@@ -397,12 +450,15 @@ impl SegmentScan<'_> {
         inner.epochs = self.epochs;
         inner.damage = self.damage;
         drop(inner);
-        let is_changed = !self.changed.is_empty() || self.trust == Trust::Nothing;
+        let is_changed = !self.changed.is_empty()
+            || self.trust == Trust::Nothing
+            || !partition.writer().forgotten.is_empty();
         partition.is_changed.store(is_changed, Ordering::Release);
         let mut writer = partition.writer();
         *writer = Writer {
             changed: self.changed,
             synced_end: self.flushed_end,
+            forgotten: std::mem::take(&mut writer.forgotten),
             ..Writer::default()
         };
     }

@@ -61,6 +61,8 @@ impl PartitionLog {
         let mut excess = excess_bytes(&inner, self.size_bytes());
         let last = inner.segments.last_key_value().map(|(base, _)| *base);
         let mut doomed = Vec::new();
+        // Segments that compaction emptied go with the first one after them that goes.
+        let mut doomed_count = 0;
         for segment in inner.segments.values() {
             let meta = segment.meta();
             let is_active = last == Some(segment.base_offset);
@@ -68,12 +70,18 @@ impl PartitionLog {
             let is_over_size = excess.is_some_and(|excess| excess >= meta.size) && meta.size > 0;
             let is_expired = inner.is_expired(&meta, now_ms);
             let is_free = meta.next_offset <= durable_end && (!is_active || is_all_written);
-            if !is_free || meta.size == 0 || !(is_below_start || is_over_size || is_expired) {
+            let is_emptied = meta.size == 0 && !is_active;
+            let is_due = is_below_start || (meta.size > 0 && (is_over_size || is_expired));
+            if !is_free || !(is_due || is_emptied) {
                 break;
             }
             excess = excess.map(|excess| excess.saturating_sub(meta.size));
             doomed.push(Arc::clone(segment));
+            if is_due {
+                doomed_count = doomed.len();
+            }
         }
+        doomed.truncate(doomed_count);
         doomed
     }
 
@@ -92,12 +100,7 @@ impl PartitionLog {
             .fetch_sub(size.min(self.size_bytes()), Ordering::Relaxed);
         segment.close_reader();
         let mut changes = WriteBatch::default();
-        forget_segment(
-            self.shared.state.as_ref(),
-            self,
-            segment.base_offset,
-            &mut changes,
-        )?;
+        self.forget_segment(segment.base_offset, &mut changes);
         self.shared.state.write(changes)?;
         let disk = self.shared.io.disk.as_ref();
         match disk.remove_file(&segment.path) {
@@ -107,6 +110,23 @@ impl PartitionLog {
             result => result.map_err(DiskError::at("remove", &segment.path))?,
         }
         Ok(())
+    }
+
+    /// Adds to `changes` the removal of what the state store knows of a segment. Index chunks that
+    /// cannot be listed stay: they bear the generation of a file that is gone, and nobody asks.
+    pub(super) fn forget_segment(&self, base_offset: Offset, changes: &mut WriteBatch) {
+        let prefix = segment_key(self.key, base_offset);
+        changes.delete(ColumnFamily::Segment, &prefix);
+        match self.shared.state.scan(ColumnFamily::Index, &prefix) {
+            Ok(chunks) => {
+                for (key, _) in chunks {
+                    changes.delete(ColumnFamily::Index, &key);
+                }
+            }
+            Err(error) => {
+                tracing::warn!(partition = %self.key, %error, "cannot list the index of a segment");
+            }
+        }
     }
 
     /// Lets go of everything: appends are refused, waiters told, memory given back.
@@ -144,20 +164,6 @@ pub(crate) fn forget_partition(
         for (key, _) in state.scan(family, &key)? {
             changes.delete(family, &key);
         }
-    }
-    Ok(())
-}
-
-fn forget_segment(
-    state: &dyn StateStore,
-    partition: &PartitionLog,
-    base_offset: Offset,
-    changes: &mut WriteBatch,
-) -> Result<(), LogError> {
-    let prefix = segment_key(partition.key, base_offset);
-    changes.delete(ColumnFamily::Segment, &prefix);
-    for (key, _) in state.scan(ColumnFamily::Index, &prefix)? {
-        changes.delete(ColumnFamily::Index, &key);
     }
     Ok(())
 }

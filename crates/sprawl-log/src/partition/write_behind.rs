@@ -220,15 +220,16 @@ impl PartitionLog {
     /// Adds to `changes` what a checkpoint saves of this partition; segments are synced before.
     pub(crate) fn save(&self, changes: &mut WriteBatch) {
         let writer = self.writer();
+        for base_offset in &writer.forgotten {
+            self.forget_segment(*base_offset, changes);
+        }
         for (base_offset, segment) in &writer.changed {
             let key = segment_key(self.key, *base_offset);
-            changes.put(ColumnFamily::Segment, &key, segment.meta().encode());
+            let meta = segment.meta();
+            changes.put(ColumnFamily::Segment, &key, meta.encode());
             if let Some((first, chunk)) = segment.index().unsaved_chunk() {
-                changes.put(
-                    ColumnFamily::Index,
-                    &index_key(self.key, *base_offset, first),
-                    chunk,
-                );
+                let key = index_key(self.key, *base_offset, meta.generation, first);
+                changes.put(ColumnFamily::Index, &key, chunk);
             }
         }
         let inner = self.inner();
@@ -245,6 +246,7 @@ impl PartitionLog {
     /// Records that what [`Self::save`] gave is on stable storage.
     pub(crate) fn saved(&self) {
         let mut writer = self.writer();
+        writer.forgotten.clear();
         for segment in std::mem::take(&mut writer.changed).into_values() {
             let mut index = segment.index();
             index.mark_saved();

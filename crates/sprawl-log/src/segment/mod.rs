@@ -3,8 +3,10 @@
 //! A segment is written behind from the hot queue, grows only at its end, and is sealed once.
 //! Sealed means: cut to its logical size, synced, never written again, with a digest. Up to a block
 //! of zeros may follow the last batch of a segment that is not sealed (`docs/formats/segment.md`).
+//! Compaction replaces sealed segments by one that its name tells apart ([`name`]).
 
 pub(crate) mod index;
+pub(crate) mod name;
 pub(crate) mod walk;
 pub(crate) mod write;
 
@@ -18,13 +20,12 @@ use sprawl_model::{Offset, PartitionId, PartitionKey, TenantId, TopicId};
 
 use crate::error::DiskError;
 use index::SegmentIndex;
+use name::SegmentName;
 
 /// The directory of all partitions inside the data directory.
 pub(crate) const PARTITIONS_DIR: &str = "partitions";
 /// What the name of a deleted partition's directory ends with.
 pub(crate) const DELETED_SUFFIX: &str = ".deleted";
-const SUFFIX: &str = ".log";
-const OFFSET_DIGITS: usize = 20;
 
 /// What is known of a segment's contents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +40,8 @@ pub(crate) struct SegmentMeta {
     pub(crate) max_timestamp: i64,
     /// Over the headers of all batches, once sealed.
     pub(crate) digest: Option<[u8; 32]>,
+    /// How often compaction wrote what is here; 0 is never.
+    pub(crate) generation: u32,
 }
 
 impl SegmentMeta {
@@ -50,6 +53,21 @@ impl SegmentMeta {
             first_timestamp: -1,
             max_timestamp: -1,
             digest: None,
+            generation: 0,
+        }
+    }
+
+    /// Describes a segment of a name, before any batch is known. A compacted one reaches to the end
+    /// in its name whatever batches it holds.
+    pub(crate) fn named(name: &SegmentName) -> Self {
+        let empty = Self::empty(name.base_offset);
+        match name.cleaned {
+            None => empty,
+            Some(cleaned) => Self {
+                next_offset: cleaned.end,
+                generation: cleaned.generation,
+                ..empty
+            },
         }
     }
 
@@ -59,7 +77,9 @@ impl SegmentMeta {
             self.first_timestamp = header.max_timestamp;
         }
         self.max_timestamp = self.max_timestamp.max(header.max_timestamp);
-        self.next_offset = header.next_offset();
+        if self.generation == 0 {
+            self.next_offset = header.next_offset();
+        }
         let size = u64::try_from(header.size()).unwrap_or(u64::MAX);
         self.size = self.size.saturating_add(size);
     }
@@ -77,9 +97,15 @@ pub(crate) struct Segment {
 
 impl Segment {
     pub(crate) fn new(dir: &Path, meta: SegmentMeta, base_offset: Offset) -> Self {
+        let name = SegmentName::of(&meta, base_offset);
+        Self::at(dir.join(name.to_string()), meta, base_offset)
+    }
+
+    /// Makes a segment of a file that does not have its final name yet.
+    pub(crate) fn at(path: PathBuf, meta: SegmentMeta, base_offset: Offset) -> Self {
         Self {
             base_offset,
-            path: dir.join(file_name(base_offset)),
+            path,
             meta: Mutex::new(meta),
             index: Mutex::new(SegmentIndex::new(meta.size == 0)),
             reader: Mutex::default(),
@@ -142,18 +168,6 @@ impl Segment {
     }
 }
 
-/// Returns the name of the segment that begins at an offset.
-pub(crate) fn file_name(base_offset: Offset) -> String {
-    format!("{:0OFFSET_DIGITS$}{SUFFIX}", base_offset.0)
-}
-
-/// Returns the base offset in a segment's name, or `None` for other files.
-pub(crate) fn file_offset(name: &str) -> Option<Offset> {
-    let digits = name.strip_suffix(SUFFIX)?;
-    let is_offset = digits.len() == OFFSET_DIGITS && digits.bytes().all(|b| b.is_ascii_digit());
-    is_offset.then(|| digits.parse().ok().map(Offset)).flatten()
-}
-
 /// Returns the name of a partition's directory: `<topic id>-<partition>`, after `t<tenant>.` where
 /// the tenant is not the default one.
 pub(crate) fn dir_name(key: PartitionKey) -> String {
@@ -201,9 +215,5 @@ mod tests {
         ] {
             assert_eq!(dir_key(other), None, "{other}");
         }
-        assert_eq!(file_name(Offset(42)), "00000000000000000042.log");
-        assert_eq!(file_offset("00000000000000000042.log"), Some(Offset(42)));
-        assert_eq!(file_offset("0000000000000000004x.log"), None);
-        assert_eq!(file_offset("42.log"), None);
     }
 }

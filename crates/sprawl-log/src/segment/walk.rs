@@ -8,6 +8,8 @@ use sprawl_model::batch::{BatchHeader, HEADER_BYTES, verify_crc};
 use sprawl_model::mutant::{Mutant, active};
 use sprawl_model::{LeaderEpoch, Offset};
 
+use super::SegmentMeta;
+
 /// Bytes read at a time when only headers are wanted.
 const HEADER_WINDOW_BYTES: usize = 4096;
 /// Bytes read at a time when batches are checked.
@@ -96,16 +98,45 @@ fn read_up_to(file: &dyn File, bytes: &mut [u8], position: u64) -> Result<usize,
     Ok(done)
 }
 
-/// Reads and checks whole batches: checksums, offsets without a gap, epochs that never fall.
+/// What offsets may follow each other in a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Gaps {
+    /// Each batch begins where the one before ends.
+    None,
+    /// Compaction took batches out; the last one ends at or below this offset.
+    UpTo(Offset),
+}
+
+impl Gaps {
+    /// Returns what holds for a segment.
+    pub(crate) fn of(meta: &SegmentMeta) -> Self {
+        if meta.generation == 0 {
+            Self::None
+        } else {
+            Self::UpTo(meta.next_offset)
+        }
+    }
+
+    fn allow(self, expected: Offset, header: &BatchHeader) -> bool {
+        match self {
+            Self::None => header.base_offset == expected,
+            Self::UpTo(end) => header.base_offset >= expected && header.next_offset() <= end,
+        }
+    }
+}
+
+/// Reads and checks whole batches: checksums, offsets in order, epochs that never fall.
 #[derive(Debug)]
 pub(crate) struct CheckedWalk {
     file: Arc<dyn File>,
     file_size: u64,
     position: u64,
     next_offset: Offset,
+    gaps: Gaps,
     leader_epoch: LeaderEpoch,
     window: Bytes,
     window_at: u64,
+    window_bytes: usize,
 }
 
 impl CheckedWalk {
@@ -121,15 +152,36 @@ impl CheckedWalk {
             file_size,
             position,
             next_offset,
+            gaps: Gaps::None,
             leader_epoch: LeaderEpoch::NONE,
             window: Bytes::new(),
             window_at: 0,
+            window_bytes: CHECK_WINDOW_BYTES,
         })
+    }
+
+    /// Returns the walk with these gaps allowed.
+    pub(crate) fn with_gaps(mut self, gaps: Gaps) -> Self {
+        self.gaps = gaps;
+        self
+    }
+
+    /// Returns the walk with a limit: it reads so many bytes at a time, and nothing at or above
+    /// `end`.
+    pub(crate) fn with_window(mut self, window_bytes: usize, end: u64) -> Self {
+        self.window_bytes = window_bytes;
+        self.file_size = self.file_size.min(end);
+        self
     }
 
     /// Returns where the walk stands: behind the last sound batch.
     pub(crate) fn position(&self) -> u64 {
         self.position
+    }
+
+    /// Returns the offset after the last sound batch.
+    pub(crate) fn next_offset(&self) -> Offset {
+        self.next_offset
     }
 
     /// Returns the next batch, or `None` at the end of the file or of what is sound.
@@ -140,7 +192,7 @@ impl CheckedWalk {
         let Ok(header) = BatchHeader::parse(&bytes) else {
             return Ok(None);
         };
-        if header.base_offset != self.next_offset || header.leader_epoch < self.leader_epoch {
+        if !self.gaps.allow(self.next_offset, &header) || header.leader_epoch < self.leader_epoch {
             return Ok(None);
         }
         let Some(batch) = self.slice(header.size())? else {
@@ -179,7 +231,7 @@ impl CheckedWalk {
         if self.position < self.window_at || end > window_end {
             let left =
                 usize::try_from(self.file_size.saturating_sub(self.position)).unwrap_or(usize::MAX);
-            let mut bytes = vec![0; size.max(CHECK_WINDOW_BYTES).min(left)];
+            let mut bytes = vec![0; size.max(self.window_bytes).min(left)];
             self.file.read_exact_at(&mut bytes, self.position)?;
             self.window = Bytes::from(bytes);
             self.window_at = self.position;

@@ -10,7 +10,10 @@ use crate::segment::SegmentMeta;
 
 const CHECKPOINT_VERSION: u8 = 1;
 const PARTITION_VERSION: u8 = 1;
+/// Of a segment that was never compacted.
 const SEGMENT_VERSION: u8 = 1;
+/// Of a compacted one: the generation follows.
+const COMPACTED_SEGMENT_VERSION: u8 = 2;
 const SNAPSHOT_VERSION: u8 = 1;
 /// No partition has more leader epochs or damaged ranges than this; more is damage.
 const ITEM_COUNT_MAX: u32 = 1 << 20;
@@ -131,10 +134,24 @@ pub(crate) fn segment_key(key: PartitionKey, base_offset: Offset) -> Vec<u8> {
     bytes
 }
 
-/// Returns the key of an index chunk.
-pub(crate) fn index_key(key: PartitionKey, base_offset: Offset, first_entry: usize) -> Vec<u8> {
+/// Returns what the keys of a segment's index chunks begin with: those of another generation of it
+/// speak of another file.
+pub(crate) fn index_prefix(key: PartitionKey, base_offset: Offset, generation: u32) -> Vec<u8> {
     let mut bytes = segment_key(key, base_offset);
-    bytes.extend((first_entry as u64).to_be_bytes());
+    bytes.extend(generation.to_be_bytes());
+    bytes
+}
+
+/// Returns the key of an index chunk.
+pub(crate) fn index_key(
+    key: PartitionKey,
+    base_offset: Offset,
+    generation: u32,
+    first_entry: usize,
+) -> Vec<u8> {
+    let mut bytes = index_prefix(key, base_offset, generation);
+    let first_entry = u32::try_from(first_entry).expect("a segment has fewer than 2^31 batches");
+    bytes.extend(first_entry.to_be_bytes());
     bytes
 }
 
@@ -148,7 +165,12 @@ pub(crate) fn segment_key_offset(bytes: &[u8]) -> Option<Offset> {
 
 impl SegmentMeta {
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut encoder = Encoder::new(SEGMENT_VERSION);
+        let version = if self.generation == 0 {
+            SEGMENT_VERSION
+        } else {
+            COMPACTED_SEGMENT_VERSION
+        };
+        let mut encoder = Encoder::new(version);
         encoder
             .u64(self.size)
             .i64(self.next_offset.0)
@@ -158,11 +180,14 @@ impl SegmentMeta {
             Some(digest) => encoder.u8(1).bytes(digest),
             None => encoder.u8(0),
         };
+        if self.generation > 0 {
+            encoder.u32(self.generation);
+        }
         encoder.seal()
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, FormatError> {
-        let mut fields = Decoder::open(bytes, SEGMENT_VERSION)?;
+        let (version, mut fields) = Decoder::open_up_to(bytes, COMPACTED_SEGMENT_VERSION)?;
         Ok(Self {
             size: fields.u64()?,
             next_offset: Offset(fields.i64()?),
@@ -172,6 +197,11 @@ impl SegmentMeta {
                 None
             } else {
                 Some(fields.array()?)
+            },
+            generation: if version < COMPACTED_SEGMENT_VERSION {
+                0
+            } else {
+                fields.u32()?
             },
         })
     }

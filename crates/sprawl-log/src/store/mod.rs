@@ -19,6 +19,7 @@ use std::time::Duration;
 use sprawl_io::{Io, Wake};
 use sprawl_model::{Offset, PartitionKey};
 
+use crate::compaction::{Cleaner, CleanerSettings, CompactionGuard, CompactionStats};
 use crate::error::{AppendError, DiskError, LogError};
 use crate::journal::Journal;
 use crate::metrics as names;
@@ -105,6 +106,7 @@ pub(crate) struct Shared {
     /// Held from reading a partition's log start until it is in the state store.
     meta_writes: Mutex<()>,
     hook: OnceLock<CheckpointHook>,
+    pub(crate) cleaner: Cleaner,
     space: SpaceWatch,
     offline: OnceLock<Arc<str>>,
     is_closing: AtomicBool,
@@ -242,6 +244,23 @@ impl LogStore {
         self.shared.judge(result)
     }
 
+    /// Names what compaction has to respect of each partition; once. Nothing is compacted before.
+    pub fn set_compaction_guard(&self, guard: Box<dyn CompactionGuard>) {
+        self.shared.cleaner.set_guard(guard);
+    }
+
+    /// Takes over what compaction may use, and starts its threads where they are wanted.
+    pub fn set_cleaner(&self, settings: CleanerSettings) {
+        self.shared.set_cleaner(settings);
+    }
+
+    /// Compacts everything that is due now, beside whatever the threads do, without a pause for the
+    /// I/O budget; returns what was done. Blocks.
+    pub fn compact(&self) -> Result<Vec<CompactionStats>, LogError> {
+        self.shared.check_online()?;
+        self.shared.clean_all()
+    }
+
     /// Drains, checkpoints and marks a clean stop: the next start replays nothing. Blocks.
     pub fn close(&self) -> Result<(), LogError> {
         if self.shared.is_closing.swap(true, Ordering::AcqRel) {
@@ -269,6 +288,7 @@ impl LogStore {
             wake.wake();
             wake.join();
         }
+        self.shared.cleaner.join();
         let partitions = std::mem::take(
             &mut *self
                 .shared
@@ -321,6 +341,17 @@ impl Shared {
         self.partitions
             .read()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns all partitions in key order.
+    pub(crate) fn all_partitions(&self) -> Vec<Arc<PartitionLog>> {
+        self.map().values().cloned().collect()
+    }
+
+    /// Calls while the write-behind side is kept out; `None` where the store is closing.
+    pub(crate) fn exclusively<T>(&self, call: impl FnOnce() -> T) -> Option<T> {
+        let _worker = self.write_behind();
+        (!self.is_closing() && self.offline().is_none()).then(call)
     }
 
     fn write_behind(&self) -> std::sync::MutexGuard<'_, WriteBehind> {

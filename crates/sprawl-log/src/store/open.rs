@@ -13,6 +13,7 @@ use super::memory::Memory;
 use super::space::SpaceWatch;
 use super::worker::{JournalWorker, WriteBehind, WriteBehindWorker};
 use super::{LOCK_FILE, LogStore, Shared};
+use crate::compaction::Cleaner;
 use crate::error::{DiskError, OpenError};
 use crate::journal::Journal;
 use crate::journal::files::JOURNAL_DIR;
@@ -178,6 +179,7 @@ fn new_shared(
         wants_checkpoint: AtomicBool::new(false),
         meta_writes: Mutex::default(),
         hook: OnceLock::new(),
+        cleaner: Cleaner::default(),
         space: SpaceWatch::new(settings.disk_throttle_percent, settings.disk_full_percent),
         offline: OnceLock::new(),
         is_closing: AtomicBool::new(false),

@@ -10,7 +10,9 @@ use sprawl_model::{Offset, PartitionKey};
 use super::{lock, segment_files};
 use crate::error::{DiskError, OpenError};
 use crate::journal::scan::{self, ScannedFrame, Start};
-use crate::segment::walk::CheckedWalk;
+use crate::segment::SegmentMeta;
+use crate::segment::name::{Cleaned, SegmentName};
+use crate::segment::walk::{CheckedWalk, Gaps};
 use crate::state::record::{CHECKPOINT_KEY, DamageRange, PartitionMeta, decode_checkpoint};
 use crate::state::{ColumnFamily, StateStore};
 
@@ -36,6 +38,19 @@ pub enum Dumped {
         flushed_end: Offset,
         /// Lost offsets.
         damage: Vec<DamageRange>,
+    },
+    /// A segment that compaction wrote; its batches follow.
+    Compacted {
+        /// The partition.
+        key: PartitionKey,
+        /// The segment.
+        path: PathBuf,
+        /// The first offset it stands for.
+        base_offset: Offset,
+        /// The offset after the last one.
+        end: Offset,
+        /// How often compaction wrote what is here.
+        generation: u32,
     },
     /// A batch in a segment.
     Batch {
@@ -98,8 +113,8 @@ pub fn dump(
                 damage: meta.damage,
             });
         }
-        for (base_offset, path) in segments {
-            dump_segment(io, key, base_offset, &path, visit)?;
+        for (name, path) in segments {
+            dump_segment(io, key, name, &path, visit)?;
         }
     }
     let start = Start {
@@ -122,13 +137,26 @@ pub fn dump(
 fn dump_segment(
     io: &Io,
     key: PartitionKey,
-    base_offset: Offset,
+    name: SegmentName,
     path: &Path,
     visit: &mut dyn FnMut(Dumped),
 ) -> Result<(), OpenError> {
+    let base_offset = name.base_offset;
+    if let Some(Cleaned { end, generation }) = name.cleaned {
+        visit(Dumped::Compacted {
+            key,
+            path: path.to_path_buf(),
+            base_offset,
+            end,
+            generation,
+        });
+    }
+    let gaps = Gaps::of(&SegmentMeta::named(&name));
     let at = || DiskError::at("read", path);
     let file = io.disk.open(path, OpenMode::Read).map_err(at())?;
-    let mut walk = CheckedWalk::new(file, 0, base_offset).map_err(at())?;
+    let mut walk = CheckedWalk::new(file, 0, base_offset)
+        .map_err(at())?
+        .with_gaps(gaps);
     loop {
         let position = walk.position();
         let Some((header, _)) = walk.next().map_err(at())? else {

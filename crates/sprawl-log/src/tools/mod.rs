@@ -10,10 +10,11 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use sprawl_io::Io;
-use sprawl_model::{Offset, PartitionKey};
+use sprawl_model::PartitionKey;
 
 use crate::error::{DiskError, OpenError};
-use crate::segment::{PARTITIONS_DIR, dir_key, file_offset};
+use crate::segment::name::{SegmentName, sort_names};
+use crate::segment::{PARTITIONS_DIR, dir_key};
 use crate::store::LOCK_FILE;
 
 pub use dump::{Dumped, dump};
@@ -40,8 +41,8 @@ fn lock(io: &Io, dir: &Path) -> Result<Box<dyn Send + Sync>, OpenError> {
     })
 }
 
-/// The segment files of each partition, in offset order.
-type SegmentFiles = BTreeMap<PartitionKey, Vec<(Offset, PathBuf)>>;
+/// The segment files of each partition that count, in offset order.
+type SegmentFiles = BTreeMap<PartitionKey, Vec<(SegmentName, PathBuf)>>;
 
 fn segment_files(io: &Io, dir: &Path) -> Result<SegmentFiles, OpenError> {
     let parent = dir.join(PARTITIONS_DIR);
@@ -55,9 +56,10 @@ fn segment_files(io: &Io, dir: &Path) -> Result<SegmentFiles, OpenError> {
             continue;
         };
         let dir = parent.join(&entry.name);
-        let segments = list(&dir)?
-            .into_iter()
-            .filter_map(|entry| Some((file_offset(&entry.name)?, dir.join(&entry.name))));
+        let entries = list(&dir)?;
+        let names = sort_names(entries.iter().map(|entry| entry.name.as_str()));
+        let segments = names.live.into_iter();
+        let segments = segments.map(|name| (name, dir.join(name.to_string())));
         files.insert(key, segments.collect());
     }
     Ok(files)

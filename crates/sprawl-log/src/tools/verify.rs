@@ -13,9 +13,12 @@ use crate::error::{DiskError, OpenError};
 use crate::journal::scan::{self, LostFrames, ScannedFrame, Start, TornTail};
 use crate::segment::SegmentMeta;
 use crate::segment::index::decode_chunk;
-use crate::segment::walk::{CheckedWalk, WalkError};
+use crate::segment::name::SegmentName;
+use crate::segment::walk::{CheckedWalk, Gaps, WalkError};
 use crate::segment::write::header_digest;
-use crate::state::record::{CHECKPOINT_KEY, PartitionMeta, decode_checkpoint, segment_key};
+use crate::state::record::{
+    CHECKPOINT_KEY, PartitionMeta, decode_checkpoint, index_prefix, segment_key,
+};
 use crate::state::{ColumnFamily, StateStore};
 
 /// Something that is not as it should be.
@@ -95,7 +98,7 @@ impl Check<'_> {
     fn partition(
         &mut self,
         key: PartitionKey,
-        segments: &[(Offset, PathBuf)],
+        segments: &[(SegmentName, PathBuf)],
     ) -> Result<(), OpenError> {
         self.report.partition_count = self.report.partition_count.saturating_add(1);
         let meta = self.state.get(ColumnFamily::Partition, &key.to_bytes())?;
@@ -111,12 +114,13 @@ impl Check<'_> {
             }
         };
         let mut expected = None;
-        for (base_offset, path) in segments {
-            if let Some(expected) = expected.filter(|expected| expected != base_offset) {
+        for (name, path) in segments {
+            let base_offset = name.base_offset;
+            if let Some(expected) = expected.filter(|expected| *expected != base_offset) {
                 let what = format!("segment begins at offset {base_offset}, expected {expected}");
                 self.problem(path, None, what);
             }
-            expected = Some(self.segment(key, *base_offset, path)?);
+            expected = Some(self.segment(key, *name, path)?);
         }
         if let Some(end) = expected.filter(|end| *end < flushed_end)
             && let Some((_, path)) = segments.last()
@@ -131,16 +135,21 @@ impl Check<'_> {
     fn segment(
         &mut self,
         key: PartitionKey,
-        base_offset: Offset,
+        name: SegmentName,
         path: &Path,
     ) -> Result<Offset, OpenError> {
+        let base_offset = name.base_offset;
         self.report.segment_count = self.report.segment_count.saturating_add(1);
+        // The state store may still speak of what a compacted segment replaced.
         let saved = self.saved_meta(key, base_offset, path)?;
+        let saved = saved.filter(|saved| SegmentName::of(saved, base_offset) == name);
         let at = || DiskError::at("read", path);
         let file = self.io.disk.open(path, OpenMode::Read).map_err(at())?;
         let size = file.size().map_err(at())?;
-        let mut walk = CheckedWalk::new(Arc::clone(&file), 0, base_offset).map_err(at())?;
-        let mut meta = SegmentMeta::empty(base_offset);
+        let mut meta = SegmentMeta::named(&name);
+        let mut walk = CheckedWalk::new(Arc::clone(&file), 0, base_offset)
+            .map_err(at())?
+            .with_gaps(Gaps::of(&meta));
         let mut starts = BTreeMap::new();
         while let Some((header, batch)) = walk.next().map_err(at())? {
             starts.insert(meta.size, (header.base_offset, meta.max_timestamp));
@@ -170,7 +179,8 @@ impl Check<'_> {
                 self.problem(path, None, what);
             }
         }
-        self.index(key, base_offset, path, &starts)?;
+        let prefix = index_prefix(key, base_offset, meta.generation);
+        self.index(&prefix, path, &starts)?;
         Ok(meta.next_offset)
     }
 
@@ -206,6 +216,9 @@ impl Check<'_> {
                 meta.size
             );
             self.problem(path, Some(meta.size), what);
+        } else if is_torn && meta.generation > 0 {
+            let what = "compacted segment has no sound batch here".to_owned();
+            self.problem(path, Some(meta.size), what);
         } else if is_torn && saved.is_some_and(|saved| saved.digest.is_some()) {
             let what = format!("sealed segment has bytes behind its end at {synced}");
             self.problem(path, Some(meta.size), what);
@@ -221,15 +234,11 @@ impl Check<'_> {
     /// Compares each saved index entry with the batch that stands there.
     fn index(
         &mut self,
-        key: PartitionKey,
-        base_offset: Offset,
+        prefix: &[u8],
         path: &Path,
         starts: &BTreeMap<u64, (Offset, i64)>,
     ) -> Result<(), OpenError> {
-        for (_, value) in self
-            .state
-            .scan(ColumnFamily::Index, &segment_key(key, base_offset))?
-        {
+        for (_, value) in self.state.scan(ColumnFamily::Index, prefix)? {
             let entries = match decode_chunk(&value) {
                 Ok(entries) => entries,
                 Err(error) => {

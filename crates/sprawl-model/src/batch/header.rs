@@ -197,7 +197,7 @@ impl Attributes {
     const LOG_APPEND_TIME: i16 = 0b0000_1000;
     const TRANSACTIONAL: i16 = 0b0001_0000;
     const CONTROL: i16 = 0b0010_0000;
-    const DELETE_HORIZON: i16 = 0b0100_0000;
+    pub(super) const DELETE_HORIZON: i16 = 0b0100_0000;
 
     /// Returns the codec of the records.
     pub fn codec(self) -> Result<Codec, BatchError> {

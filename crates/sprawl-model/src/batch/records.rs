@@ -110,6 +110,11 @@ impl<'a> Records<'a> {
         }
     }
 
+    /// Returns how many bytes of the payload follow the last record returned.
+    pub fn remaining(&self) -> usize {
+        self.fields.rest().len()
+    }
+
     fn take(&mut self) -> Result<RecordRef<'a>, RecordFault> {
         let size = self.fields.length()?;
         let mut fields = Fields::new(self.fields.bytes(size)?);

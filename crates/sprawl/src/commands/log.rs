@@ -235,6 +235,18 @@ fn text_line(dumped: &Dumped) -> String {
             };
             format!("partition {key}  start {log_start}  flushed {flushed_end}  damage {damage}")
         }
+        Dumped::Compacted {
+            key,
+            path,
+            base_offset,
+            end,
+            generation,
+        } => {
+            format!(
+                "compacted {key}  {}  offsets {base_offset} up to {end}  {generation} times",
+                path.display()
+            )
+        }
         Dumped::Batch {
             key,
             path,
@@ -304,6 +316,16 @@ fn json_line(dumped: &Dumped) -> String {
             "kind": "partition", "partition": key.to_string(), "log_start": log_start,
             "flushed_end": flushed_end,
             "damage": damage.iter().map(|range| format!("{range:?}")).collect::<Vec<_>>(),
+        }),
+        Dumped::Compacted {
+            key,
+            path,
+            base_offset,
+            end,
+            generation,
+        } => json!({
+            "kind": "compacted", "partition": key.to_string(), "path": path,
+            "base_offset": base_offset, "end": end, "generation": generation,
         }),
         Dumped::Batch {
             key,
