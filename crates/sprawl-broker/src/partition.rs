@@ -10,7 +10,10 @@ use arc_swap::ArcSwap;
 use sprawl_core::config::TopicConfig;
 use sprawl_core::partition::{ProducerStates, SequenceVerdict};
 use sprawl_io::Clock;
-use sprawl_log::{LogRead, PRODUCER_SNAPSHOT, PartitionLog, ReadError, ReadRequest};
+use sprawl_log::{
+    CompactionBounds, LastOfProducer, LogRead, PRODUCER_SNAPSHOT, PartitionLog, ReadError,
+    ReadRequest,
+};
 use sprawl_model::mutant::{Mutant, active};
 use sprawl_model::{LeaderEpoch, Offset, PartitionKey, TopicPartition, batch};
 
@@ -116,6 +119,25 @@ impl Partition {
     pub(crate) fn producer_snapshot(&self) -> (Offset, Vec<u8>) {
         let sequencer = self.sequencer();
         (self.log.log_end(), sequencer.producers.encode())
+    }
+
+    /// What compaction of the log has to respect.
+    pub(crate) fn compaction_bounds(&self) -> CompactionBounds {
+        let stable_end = self.last_stable_offset();
+        let sequencer = self.sequencer();
+        let producers = sequencer.producers.last_records();
+        let producers = producers.map(|(id, epoch, last_data_offset)| {
+            let last = LastOfProducer {
+                epoch,
+                last_data_offset,
+            };
+            (id, last)
+        });
+        CompactionBounds {
+            stable_end,
+            producers: producers.collect(),
+            aborted: Vec::new(),
+        }
     }
 
     /// Forgets producers that have been silent for `expiration_ms`.

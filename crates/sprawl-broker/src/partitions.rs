@@ -4,16 +4,24 @@
 //! so (I9); what lies on disk without being in the image is left alone.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use arc_swap::ArcSwap;
-use sprawl_core::config::{ConfigError, ConfigMap, FlushSetting, TopicConfig};
+use sprawl_core::config::{
+    self, BrokerSettings, ConfigError, ConfigMap, FlushSetting, TopicConfig,
+};
 use sprawl_core::metadata::{MetadataImage, Topic};
 use sprawl_io::Clock;
-use sprawl_log::{Cleanup, FlushMode, LogError, LogStore, PartitionConfig};
-use sprawl_model::{BrokerId, LeaderEpoch, PartitionId, PartitionKey, TopicId, TopicPartition};
+use sprawl_log::{
+    CleanerSettings, Cleanup, CompactionBounds, CompactionConfig, CompactionGuard, FlushMode,
+    LogError, LogStore, PartitionConfig, PartitionLog,
+};
+use sprawl_model::{
+    BrokerId, LeaderEpoch, Offset, PartitionId, PartitionKey, TopicId, TopicPartition,
+};
 
 use crate::partition::{OpenPartitionError, Partition};
+use crate::replicated_log::ReplicatedLog;
 
 /// The partitions of one topic, by number; `None` where this broker does not lead.
 type Led = Vec<Option<Arc<Partition>>>;
@@ -104,6 +112,9 @@ impl Partitions {
         }
         let mut by_topic = HashMap::clone(&self.by_topic.load());
         let before = reached.as_deref();
+        if before.is_none_or(|before| !same_layers(before, image, self.broker_id)) {
+            self.set_cleaner(image);
+        }
         for topic in image.all_topics() {
             let known = before.and_then(|image| image.topic_by_id(topic.id));
             let layers_changed =
@@ -126,6 +137,15 @@ impl Partitions {
         self.by_topic.store(Arc::new(by_topic));
         *reached = Some(image.clone());
         Ok(())
+    }
+
+    /// Takes over what compaction may use: it may be changed while the broker runs.
+    fn set_cleaner(&self, image: &MetadataImage) {
+        let layers = image.layers(self.broker_id, &self.statics);
+        match BrokerSettings::resolve(&layers) {
+            Ok(settings) => self.store.set_cleaner(cleaner_settings(&settings.cleaner)),
+            Err(error) => tracing::error!(%error, "compaction keeps its settings"),
+        }
     }
 
     fn follow(
@@ -211,7 +231,7 @@ fn log_config(name: TopicPartition, config: &TopicConfig) -> PartitionConfig {
         retention_ms: config.retention_ms,
         retention_bytes: config.retention_bytes,
         segment_bytes: config.segment_bytes,
-        segment_ms: config.segment_ms,
+        segment_ms: segment_ms(config),
         flush: match config.flush {
             FlushSetting::Fsync => FlushMode::Fsync,
             FlushSetting::Async => FlushMode::Async,
@@ -222,6 +242,61 @@ fn log_config(name: TopicPartition, config: &TopicConfig) -> PartitionConfig {
         } else {
             Cleanup::No
         },
+        compaction: config
+            .cleanup_policy
+            .compacts()
+            .then_some(CompactionConfig {
+                dirty_ratio_min: config.cleanable_dirty_ratio_min,
+                lag_ms_min: config.compaction_lag_ms_min,
+                lag_ms_max: config.compaction_lag_ms_max,
+                delete_retention_ms: config.delete_retention_ms,
+            }),
         ..PartitionConfig::new(name)
+    }
+}
+
+/// When a segment is sealed for its age: no later than its records have to be compacted (KIP-354).
+fn segment_ms(config: &TopicConfig) -> i64 {
+    if config.cleanup_policy.compacts() {
+        config.segment_ms.min(config.compaction_lag_ms_max)
+    } else {
+        config.segment_ms
+    }
+}
+
+fn cleaner_settings(settings: &config::CleanerSettings) -> CleanerSettings {
+    CleanerSettings {
+        is_enabled: settings.is_enabled,
+        thread_count: settings.thread_count,
+        dedupe_bytes_max: settings.dedupe_bytes_max,
+        load_factor: settings.load_factor,
+        io_buffer_bytes: settings.io_buffer_bytes,
+        io_bytes_per_second_max: settings.io_bytes_per_second_max,
+        backoff: settings.backoff,
+    }
+}
+
+/// What compaction may not touch of the partitions that this broker leads; it leaves others alone.
+#[derive(Debug)]
+pub(crate) struct StableParts(Weak<Partitions>);
+
+impl StableParts {
+    pub(crate) fn new(partitions: &Arc<Partitions>) -> Self {
+        Self(Arc::downgrade(partitions))
+    }
+
+    fn find(&self, log: &PartitionLog) -> Option<Arc<Partition>> {
+        let key = log.key();
+        self.0.upgrade()?.get(key.topic_id, key.partition)
+    }
+}
+
+impl CompactionGuard for StableParts {
+    fn stable_end(&self, log: &PartitionLog) -> Option<Offset> {
+        Some(self.find(log)?.last_stable_offset())
+    }
+
+    fn bounds(&self, log: &PartitionLog) -> Option<CompactionBounds> {
+        Some(self.find(log)?.compaction_bounds())
     }
 }

@@ -23,14 +23,14 @@ use uuid::Uuid;
 
 use crate::background;
 use crate::broker::{Broker, ChangeError, Stop};
-use crate::coordinator::{self, GroupCoordinator};
+use crate::coordinator::GroupCoordinator;
 use crate::decoded::{DECODED_BYTES_MAX, DecodedMemory};
 use crate::features;
 use crate::fetch::session::FetchSessions;
 use crate::listener::{self, Connections};
 use crate::metrics::BrokerMetrics;
 use crate::options::{BrokerOptions, Limits};
-use crate::partitions::Partitions;
+use crate::partitions::{Partitions, StableParts};
 use crate::producer_ids::ProducerIds;
 
 /// How long open connections may finish their requests at a stop.
@@ -121,12 +121,11 @@ impl RunningBroker {
         let broker_epoch = register(&io, &metadata, &options, endpoint).await?;
         let broker = Arc::new(assemble(io, options, broker_epoch, metadata, store));
         broker.follow_metadata().await.map_err(start_error)?;
-        coordinator::start(&broker);
+        GroupCoordinator::start(&broker);
         background::start(&broker);
         let serving = listener::accept_loop(broker.clone(), listener);
         broker.io.spawn.task(Box::pin(serving));
         info!(%address, broker_id = broker.settings.node_id.0, "serving Kafka clients");
-        info!("no authorizer is configured: every client may do everything");
         Ok(Self {
             broker,
             address,
@@ -348,6 +347,7 @@ fn assemble(
         store.clone(),
         io.clock.clone(),
     ));
+    store.set_compaction_guard(Box::new(StableParts::new(&partitions)));
     let snapshots = Arc::downgrade(&partitions);
     store.set_checkpoint_hook(Box::new(move |log| {
         let key = log.key();

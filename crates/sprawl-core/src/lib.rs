@@ -4,7 +4,6 @@
 //! results.
 
 pub mod config;
-pub mod coordinator;
 pub mod group;
 pub mod metadata;
 pub mod partition;

@@ -35,8 +35,8 @@ use uuid::Uuid;
 use super::admin::resource_type;
 use crate::{BrokerOptions, RunningBroker};
 
-mod admin;
 mod cluster;
+mod compaction;
 mod data;
 mod fetch;
 mod hostile;

@@ -5,18 +5,16 @@
 //! machine made them. Only the wait for durability is outside; it comes back as the next input.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::convert::Infallible;
-use std::fmt::Debug;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::BytesMut;
-use sprawl_core::coordinator::{
-    AppendId, AppendOutcome, AppendRefusal, BatchKind, Effect, Event, Machine, Now, Record, Token,
+use sprawl_core::group::{
+    AppendId, AppendOutcome, Effect, GroupError, GroupShard, Input, Now, Record, Response, Token,
 };
 use sprawl_core::metadata::MetadataImage;
 use sprawl_io::Io;
+use sprawl_model::TopicPartition;
 use sprawl_model::batch::{BatchBuilder, BatchOptions};
-use sprawl_model::{ProducerIdAndEpoch, TopicPartition};
 use tokio::sync::oneshot;
 
 use super::alarm::Alarm;
@@ -24,82 +22,45 @@ use super::error::CoordinatorError;
 use super::log::{AppendRefused, CoordinatorLog, DurableOffset};
 use super::timers::Timers;
 
-/// One partition of an internal topic.
+/// One partition of the offsets topic.
 #[derive(Debug)]
-pub(crate) struct Shard<M: Machine> {
+pub(super) struct Shard {
     io: Io,
     log: Arc<dyn CoordinatorLog>,
     alarm: Arc<Alarm>,
-    errands: Arc<dyn Errands<M>>,
-    state: Mutex<State<M>>,
-}
-
-/// Who runs the errands of a machine.
-pub(crate) trait Errands<M: Machine>: Debug + Send + Sync + 'static {
-    /// Starts an errand and returns at once; its end comes back as an input of the shard. Called
-    /// in the order in which the machine asked, outside of its lock.
-    fn run(&self, shard: &Arc<Shard<M>>, errand: M::Errand);
-}
-
-/// For machines that have none.
-#[derive(Debug)]
-pub(super) struct NoErrands;
-
-impl<M: Machine<Errand = Infallible>> Errands<M> for NoErrands {
-    fn run(&self, _: &Arc<Shard<M>>, errand: Infallible) {
-        match errand {}
-    }
+    state: Mutex<State>,
 }
 
 #[derive(Debug)]
-enum State<M: Machine> {
+enum State {
     /// The log is being read; partitions deleted meanwhile are dropped afterwards.
     Loading {
         deleted: Vec<TopicPartition>,
         image: Arc<MetadataImage>,
     },
     /// Requests are answered.
-    Active(Active<M>),
+    Active(Active),
     /// The log failed, or the partition is gone.
     Unavailable,
 }
 
 #[derive(Debug)]
-struct Active<M: Machine> {
-    machine: M,
-    timers: Timers<M::Timer>,
-    waiting: BTreeMap<Token, oneshot::Sender<M::Response>>,
+struct Active {
+    groups: GroupShard,
+    timers: Timers,
+    waiting: BTreeMap<Token, oneshot::Sender<Response>>,
 }
 
-/// What is done after the lock is given back.
-struct Afterwards<M: Machine> {
-    /// Appends that are not durable yet.
-    in_flight: Vec<(AppendId, DurableOffset)>,
-    errands: Vec<M::Errand>,
-}
+/// An append that is not durable yet.
+type InFlight = (AppendId, DurableOffset);
 
-impl<M: Machine> Default for Afterwards<M> {
-    fn default() -> Self {
-        Self {
-            in_flight: Vec::new(),
-            errands: Vec::new(),
-        }
-    }
-}
-
-impl<M: Machine> Shard<M> {
+impl Shard {
     /// A shard that waits for [`Self::loaded`].
-    pub(super) fn loading(
-        io: Io,
-        log: Arc<dyn CoordinatorLog>,
-        alarm: Arc<Alarm>,
-        errands: Arc<dyn Errands<M>>,
-    ) -> Self {
+    pub(super) fn loading(io: Io, log: Arc<dyn CoordinatorLog>, alarm: Arc<Alarm>) -> Self {
         Self {
             io,
             log,
             alarm,
-            errands,
             state: Mutex::new(State::Loading {
                 deleted: Vec::new(),
                 image: Arc::default(),
@@ -115,7 +76,7 @@ impl<M: Machine> Shard<M> {
         &self.log
     }
 
-    fn state(&self) -> MutexGuard<'_, State<M>> {
+    fn state(&self) -> MutexGuard<'_, State> {
         // A panic in a step would leave the state machine between two states, so nothing is
         // salvaged then: the next step meets the assertion again, and replies are dropped as
         // NotCoordinator.
@@ -131,7 +92,7 @@ impl<M: Machine> Shard<M> {
     }
 
     /// Opens the shard to requests.
-    pub(super) fn loaded(self: &Arc<Self>, machine: M) {
+    pub(super) fn loaded(self: &Arc<Self>, groups: GroupShard) {
         let mut state = self.state();
         let State::Loading { deleted, image } = &mut *state else {
             return;
@@ -139,35 +100,24 @@ impl<M: Machine> Shard<M> {
         let (deleted, image) = (std::mem::take(deleted), Arc::clone(image));
         let (timers, waiting) = (Timers::default(), BTreeMap::new());
         *state = State::Active(Active {
-            machine,
+            groups,
             timers,
             waiting,
         });
-        let mut afterwards = Afterwards::default();
-        let image = Event::MetadataChanged(image).into();
-        self.step(&mut state, image, &mut afterwards);
-        self.step(&mut state, Event::Loaded.into(), &mut afterwards);
+        let mut in_flight = self.step(&mut state, Input::MetadataChanged(image));
+        in_flight.extend(self.step(&mut state, Input::Loaded));
         if !deleted.is_empty() {
-            let deleted = Event::PartitionsDeleted(deleted).into();
-            self.step(&mut state, deleted, &mut afterwards);
+            in_flight.extend(self.step(&mut state, Input::PartitionsDeleted(deleted)));
         }
         drop(state);
-        self.follow_up(afterwards);
+        self.await_durable(in_flight);
     }
 
     /// Gives up the partition; whoever waits is told to look for the coordinator again.
-    pub(super) fn unload(&self) {
-        self.end(&mut self.state());
-    }
-
-    /// The machine's last step. It writes nothing, and what it wants done is not done any more.
-    fn end(&self, state: &mut State<M>) {
-        if let State::Active(active) = state {
-            let mut afterwards = Afterwards::default();
-            for effect in active.machine.step(self.now(), Event::Unload.into()) {
-                self.carry_out(active, effect, &mut afterwards);
-            }
-        }
+    pub(super) fn unload(self: &Arc<Self>) {
+        let mut state = self.state();
+        // Nothing is written by an unload, so nothing is in flight afterwards.
+        drop(self.step(&mut state, Input::Unload));
         *state = State::Unavailable;
     }
 
@@ -175,98 +125,93 @@ impl<M: Machine> Shard<M> {
     pub(super) fn ask(
         self: &Arc<Self>,
         token: Token,
-        input: M::Input,
-    ) -> Result<oneshot::Receiver<M::Response>, CoordinatorError> {
+        input: Input,
+    ) -> Result<oneshot::Receiver<Response>, CoordinatorError> {
         let (sender, receiver) = oneshot::channel();
         let mut state = self.state();
         state.active()?.waiting.insert(token, sender);
-        let mut afterwards = Afterwards::default();
-        self.step(&mut state, input, &mut afterwards);
+        let in_flight = self.step(&mut state, input);
         drop(state);
-        self.follow_up(afterwards);
+        self.await_durable(in_flight);
         Ok(receiver)
     }
 
-    /// Takes a step that nobody waits for; none where the shard is not open.
-    pub(crate) fn tell(self: &Arc<Self>, input: M::Input) {
-        let mut state = self.state();
-        let mut afterwards = Afterwards::default();
-        self.step(&mut state, input, &mut afterwards);
-        drop(state);
-        self.follow_up(afterwards);
+    /// Looks at the groups.
+    pub(super) fn read<T>(
+        &self,
+        read: impl FnOnce(&GroupShard) -> T,
+    ) -> Result<T, CoordinatorError> {
+        self.state().active().map(|active| read(&active.groups))
     }
 
-    /// Looks at the state.
-    pub(super) fn read<T>(&self, read: impl FnOnce(&M) -> T) -> Result<T, CoordinatorError> {
-        self.state().active().map(|active| read(&active.machine))
-    }
-
-    /// Takes over the cluster's topics and settings.
+    /// Takes over the cluster's topics and the settings of groups.
     pub(super) fn follow_metadata(self: &Arc<Self>, changed: &Arc<MetadataImage>) {
         let mut state = self.state();
         if let State::Loading { image, .. } = &mut *state {
             *image = Arc::clone(changed);
             return;
         }
+        let in_flight = self.step(&mut state, Input::MetadataChanged(Arc::clone(changed)));
         drop(state);
-        self.tell(Event::MetadataChanged(Arc::clone(changed)).into());
+        self.await_durable(in_flight);
     }
 
-    /// Has the machine drop what it knows of partitions that are gone.
+    /// Drops the committed offsets of partitions that are gone.
     pub(super) fn forget_partitions(self: &Arc<Self>, partitions: Vec<TopicPartition>) {
         let mut state = self.state();
         if let State::Loading { deleted, .. } = &mut *state {
             deleted.extend(partitions);
             return;
         }
+        let in_flight = self.step(&mut state, Input::PartitionsDeleted(partitions));
         drop(state);
-        self.tell(Event::PartitionsDeleted(partitions).into());
+        self.await_durable(in_flight);
     }
 
     /// Raises every timer that is due and returns the next deadline.
     pub(super) fn fire_due_timers(self: &Arc<Self>) -> Option<u64> {
         let mut state = self.state();
-        let mut afterwards = Afterwards::default();
+        let mut in_flight = Vec::new();
         while let Ok(active) = state.active() {
             let Some(timer) = active.timers.take_due(self.now().monotonic_ms) else {
                 break;
             };
-            self.step(&mut state, Event::Timer(timer).into(), &mut afterwards);
+            in_flight.extend(self.step(&mut state, Input::Timer(timer)));
         }
         let next = state
             .active()
             .ok()
             .and_then(|active| active.timers.next_deadline_ms());
         drop(state);
-        self.follow_up(afterwards);
+        self.await_durable(in_flight);
         next
     }
 
     /// Takes a step, and those that follow from appends which the log refuses at once.
-    fn step(&self, state: &mut State<M>, input: M::Input, afterwards: &mut Afterwards<M>) {
+    fn step(&self, state: &mut State, input: Input) -> Vec<InFlight> {
+        let mut in_flight = Vec::new();
         let mut inputs = VecDeque::from([input]);
         while let Some(input) = inputs.pop_front() {
-            let State::Active(active) = state else { return };
-            let mut log_failed = false;
-            for effect in active.machine.step(self.now(), input) {
-                match self.carry_out(active, effect, afterwards) {
-                    Carried::Done => {}
-                    Carried::Next(event) => inputs.push_back(event.into()),
-                    Carried::LogFailed => log_failed = true,
+            let State::Active(active) = state else { break };
+            let ends = matches!(input, Input::Unload);
+            for effect in active.groups.step(self.now(), input) {
+                if let Some(next) = self.carry_out(active, effect, &mut in_flight) {
+                    inputs.push_back(next);
                 }
             }
-            if log_failed {
-                self.end(state);
+            if ends {
+                *state = State::Unavailable;
             }
         }
+        in_flight
     }
 
     fn carry_out(
         &self,
-        active: &mut Active<M>,
-        effect: Effect<M::Response, M::Timer, M::Errand>,
-        afterwards: &mut Afterwards<M>,
-    ) -> Carried<M::Timer> {
+        active: &mut Active,
+        effect: Effect,
+        in_flight: &mut Vec<InFlight>,
+    ) -> Option<Input> {
         match effect {
             Effect::Reply(token, response) => {
                 if let Some(waiting) = active.waiting.remove(&token) {
@@ -279,65 +224,51 @@ impl<M: Machine> Shard<M> {
                 self.alarm.set(deadline_ms);
             }
             Effect::CancelTimer(timer) => active.timers.cancel(timer),
-            Effect::Errand(errand) => afterwards.errands.push(errand),
-            Effect::Append {
-                append,
-                kind,
-                records,
-            } => match self.append(kind, &records) {
-                Ok(durable) => afterwards.in_flight.push((append, durable)),
-                Err(AppendRefused::Refused(refusal)) => {
-                    let outcome = AppendOutcome::Refused(refusal);
-                    return Carried::Next(Event::Appended(append, outcome));
+            Effect::Append { append, records } => match self.append(&records) {
+                Ok(durable) => in_flight.push((append, durable)),
+                Err(AppendRefused::Refused(error)) => {
+                    return Some(Input::Appended(append, AppendOutcome::Refused(error)));
                 }
                 Err(AppendRefused::Failed(error)) => {
-                    tracing::error!(partition = %self.log.name(), %error, "coordinator log failed");
-                    return Carried::LogFailed;
+                    tracing::error!(partition = %self.log.name(), %error, "group log failed");
+                    return Some(Input::Unload);
                 }
             },
         }
-        Carried::Done
+        None
     }
 
-    fn append(&self, kind: BatchKind, records: &[Record]) -> Result<DurableOffset, AppendRefused> {
-        let batch = build_batch(kind, records, self.io.clock.wall_ms())?;
+    fn append(&self, records: &[Record]) -> Result<DurableOffset, AppendRefused> {
+        let batch = build_batch(records, self.io.clock.wall_ms())?;
         self.log.append(batch)
     }
 
-    /// Starts errands, waits in the background until appends are durable, and tells the machine.
-    fn follow_up(self: &Arc<Self>, afterwards: Afterwards<M>) {
-        for (append, durable) in afterwards.in_flight {
+    /// Waits in the background until appends are durable, and tells the state machine.
+    fn await_durable(self: &Arc<Self>, in_flight: Vec<InFlight>) {
+        for (append, durable) in in_flight {
             let shard = Arc::clone(self);
             self.io.spawn.task(Box::pin(async move {
                 match durable.await {
-                    Ok(base_offset) => {
-                        let outcome = AppendOutcome::Durable(base_offset);
-                        shard.tell(Event::Appended(append, outcome).into());
-                    }
+                    Ok(base_offset) => shard.appended(append, AppendOutcome::Durable(base_offset)),
                     Err(error) => {
-                        let partition = shard.log.name();
-                        tracing::error!(%partition, %error, "coordinator log failed");
+                        tracing::error!(partition = %shard.log.name(), %error, "group log failed");
                         shard.unload();
                     }
                 }
             }));
         }
-        for errand in afterwards.errands {
-            self.errands.run(self, errand);
-        }
+    }
+
+    fn appended(self: &Arc<Self>, append: AppendId, outcome: AppendOutcome) {
+        let mut state = self.state();
+        let in_flight = self.step(&mut state, Input::Appended(append, outcome));
+        drop(state);
+        self.await_durable(in_flight);
     }
 }
 
-/// What became of an effect.
-enum Carried<Timer> {
-    Done,
-    /// It ended at once.
-    Next(Event<Timer>),
-    LogFailed,
-}
-
-impl<M: Machine> State<M> {
-    fn active(&mut self) -> Result<&mut Active<M>, CoordinatorError> {
+impl State {
+    fn active(&mut self) -> Result<&mut Active, CoordinatorError> {
         match self {
             Self::Loading { .. } => Err(CoordinatorError::Loading),
             Self::Active(active) => Ok(active),
@@ -346,12 +277,8 @@ impl<M: Machine> State<M> {
     }
 }
 
-fn build_batch(
-    kind: BatchKind,
-    records: &[Record],
-    timestamp_ms: i64,
-) -> Result<BytesMut, AppendRefused> {
-    let mut batch = BatchBuilder::new(options(kind));
+fn build_batch(records: &[Record], timestamp_ms: i64) -> Result<BytesMut, AppendRefused> {
+    let mut batch = BatchBuilder::new(BatchOptions::default());
     for record in records {
         batch
             .push(
@@ -360,23 +287,7 @@ fn build_batch(
                 record.value.as_deref(),
                 &[],
             )
-            .map_err(|_| AppendRefused::Refused(AppendRefusal::TooLarge))?;
+            .map_err(|_| AppendRefused::Refused(GroupError::UnknownServerError))?;
     }
     Ok(batch.build())
-}
-
-/// A coordinator's own batch has no sequence, even in a transaction.
-fn options(kind: BatchKind) -> BatchOptions {
-    let (producer, transactional, control) = match kind {
-        BatchKind::Plain => (ProducerIdAndEpoch::NONE, false, false),
-        BatchKind::Transactional(producer) => (producer, true, false),
-        BatchKind::Control(producer) => (producer, true, true),
-    };
-    BatchOptions {
-        producer_id: producer.producer_id,
-        producer_epoch: producer.producer_epoch,
-        transactional,
-        control,
-        ..BatchOptions::default()
-    }
 }

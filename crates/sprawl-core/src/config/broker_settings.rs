@@ -101,6 +101,25 @@ pub struct JournalSettings {
     pub bytes_max: u64,
 }
 
+/// What compaction may use.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CleanerSettings {
+    /// `log.cleaner.enable`
+    pub is_enabled: bool,
+    /// `log.cleaner.threads`
+    pub thread_count: u32,
+    /// `log.cleaner.dedupe.buffer.size`
+    pub dedupe_bytes_max: u64,
+    /// `log.cleaner.io.buffer.load.factor`
+    pub load_factor: f64,
+    /// `log.cleaner.io.buffer.size`
+    pub io_buffer_bytes: u64,
+    /// `log.cleaner.io.max.bytes.per.second`
+    pub io_bytes_per_second_max: f64,
+    /// `log.cleaner.backoff.ms`
+    pub backoff: Duration,
+}
+
 /// What happens as the disk fills.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DiskSettings {
@@ -137,6 +156,8 @@ pub struct BrokerSettings {
     pub journal: JournalSettings,
     /// The disk.
     pub disk: DiskSettings,
+    /// Compaction.
+    pub cleaner: CleanerSettings,
     /// `log.retention.check.interval.ms`
     pub retention_check_interval: Duration,
     /// `producer.id.expiration.ms`
@@ -184,6 +205,7 @@ impl BrokerSettings {
                 full_percent: values.unsigned("sprawl.disk.full.percent")?,
                 ballast_bytes: values.unsigned("sprawl.disk.ballast.bytes")?,
             },
+            cleaner: values.cleaner()?,
             retention_check_interval: values.ms("log.retention.check.interval.ms")?,
             producer_id_expiration_ms: values.integer("producer.id.expiration.ms")?,
             topic_config: TopicConfig::resolve(&ConfigMap::new(), layers)?,
@@ -259,6 +281,18 @@ impl Values<'_> {
         })
     }
 
+    fn cleaner(&self) -> Result<CleanerSettings, ConfigError> {
+        Ok(CleanerSettings {
+            is_enabled: self.boolean("log.cleaner.enable")?,
+            thread_count: self.unsigned("log.cleaner.threads")?,
+            dedupe_bytes_max: self.unsigned("log.cleaner.dedupe.buffer.size")?,
+            load_factor: self.double("log.cleaner.io.buffer.load.factor")?,
+            io_buffer_bytes: self.unsigned("log.cleaner.io.buffer.size")?,
+            io_bytes_per_second_max: self.double("log.cleaner.io.max.bytes.per.second")?,
+            backoff: self.ms("log.cleaner.backoff.ms")?,
+        })
+    }
+
     fn value(&self, name: &'static str) -> Result<Option<Value>, ConfigError> {
         broker_value(name, self.layers)
     }
@@ -293,6 +327,13 @@ impl Values<'_> {
         match self.value(name)? {
             Some(Value::Boolean(value)) => Ok(value),
             _ => unreachable!("{name} is a boolean with a default"),
+        }
+    }
+
+    fn double(&self, name: &'static str) -> Result<f64, ConfigError> {
+        match self.value(name)? {
+            Some(Value::Double(value)) => Ok(value),
+            _ => unreachable!("{name} is a double with a default"),
         }
     }
 

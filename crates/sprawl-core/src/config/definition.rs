@@ -122,13 +122,27 @@ pub enum Value {
     List(Vec<String>),
 }
 
+/// Writes a number as Java does, which tools expect: with an exponent from 10^7 on.
+fn double(value: f64) -> String {
+    if value.abs() < 1e7 {
+        return value.to_string();
+    }
+    let text = format!("{value:E}");
+    match text.split_once('E') {
+        Some((mantissa, exponent)) if !mantissa.contains('.') => {
+            format!("{mantissa}.0E{exponent}")
+        }
+        _ => text,
+    }
+}
+
 impl Value {
     /// Returns the value as text, in the one form `DescribeConfigs` shows.
     pub fn to_text(&self) -> String {
         match self {
             Self::Boolean(value) => value.to_string(),
             Self::Integer(value) => value.to_string(),
-            Self::Double(value) => value.to_string(),
+            Self::Double(value) => double(*value),
             Self::Text(value) => value.clone(),
             Self::List(items) => items.join(","),
         }

@@ -88,7 +88,6 @@ const PREFIXES: &[(&str, &str)] = &[
     ("internal.", OWN_LOG),
     ("kafka.metrics.", METRICS),
     ("leader.imbalance.", REPLICATION),
-    ("log.cleaner.", "this release does not compact; remove it"),
     ("log.", OWN_LOG),
     ("metadata.", "metadata manages its own log; remove it"),
     ("metric.", METRICS),

@@ -55,8 +55,7 @@ const TABLE: &[Definition] = &[
         (List, "delete", Rule::OneOf(CLEANUP_POLICIES)),
         &["log.cleanup.policy"],
         "What happens to old records: `delete` drops whole segments by age and size, `compact` keeps \
-         the last record of each key. Both may be given; an empty list keeps everything. \
-         Compaction itself does not run yet: keys are demanded, nothing is compacted away.",
+         the last record of each key. Both may be given; an empty list keeps everything.",
     ),
     topic(
         "compression.gzip.level",
@@ -88,7 +87,7 @@ const TABLE: &[Definition] = &[
         (Long, "86400000", Rule::Between(0, MAX)),
         &["log.cleaner.delete.retention.ms"],
         "How long compaction keeps delete markers, in ms, so that a slow reader still sees them. \
-         Kept and reported; not acted on yet.",
+         It counts from the first compaction that meets the marker.",
     ),
     topic(
         "file.delete.delay.ms",
@@ -146,8 +145,8 @@ const TABLE: &[Definition] = &[
         "max.compaction.lag.ms",
         (Long, "9223372036854775807", Rule::Between(1, MAX)),
         &["log.cleaner.max.compaction.lag.ms"],
-        "The longest a record may wait for compaction, in ms. \
-         Kept and reported; not acted on yet.",
+        "The longest a record may wait for compaction, in ms. A compacted topic's segments are no \
+         older than that.",
     ),
     topic(
         "max.message.bytes",
@@ -179,15 +178,13 @@ const TABLE: &[Definition] = &[
         "min.cleanable.dirty.ratio",
         (Double, "0.5", Rule::Fraction(0.0, 1.0)),
         &["log.cleaner.min.cleanable.ratio"],
-        "How much of a log must be uncompacted before compaction runs. \
-         Kept and reported; not acted on yet.",
+        "How much of a log must be uncompacted before compaction runs, from 0 to 1.",
     ),
     topic(
         "min.compaction.lag.ms",
         (Long, "0", Rule::Between(0, MAX)),
         &["log.cleaner.min.compaction.lag.ms"],
-        "The shortest a record stays uncompacted, in ms. \
-         Kept and reported; not acted on yet.",
+        "The shortest a record stays uncompacted, in ms.",
     ),
     topic(
         "min.insync.replicas",

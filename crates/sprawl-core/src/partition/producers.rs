@@ -157,6 +157,17 @@ impl ProducerStates {
         self.end_offset
     }
 
+    /// Returns every producer with its epoch and the offset of its last record, `None` where only a
+    /// marker of it is known.
+    pub fn last_records(
+        &self,
+    ) -> impl Iterator<Item = (ProducerId, ProducerEpoch, Option<Offset>)> + '_ {
+        self.producers.iter().map(|(id, state)| {
+            let last = state.batches.last().map(|batch| batch.last_offset);
+            (*id, state.epoch, last)
+        })
+    }
+
     /// Returns how many producers are known.
     pub fn len(&self) -> usize {
         self.producers.len()

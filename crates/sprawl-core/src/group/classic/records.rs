@@ -10,9 +10,8 @@ use bytes::Bytes;
 
 use super::member::Member;
 use super::membership::ClassicGroup;
-use crate::coordinator::wire::{Reader, Writer};
-use crate::coordinator::{Record, RecordError};
-use crate::group::records::{group_key, value_reader};
+use crate::group::records::{Record, RecordError, group_key, value_reader};
+use crate::group::wire::{Reader, Writer};
 
 /// A group's metadata, as its record holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]

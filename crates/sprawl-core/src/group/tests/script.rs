@@ -10,14 +10,12 @@ use std::fmt::Write;
 use bytes::{BufMut, Bytes, BytesMut};
 use sprawl_model::{Offset, PartitionId, TopicPartition};
 
-use crate::coordinator::{
-    AppendId, AppendOutcome, AppendRefusal, BatchKind, Machine, Now, Record, Replayed, Token,
-};
 use crate::group::classic::subscription::subscribed_topics;
 use crate::group::{
-    CommitOffset, Effect, GroupError, GroupSettings, GroupShard, GroupState, HeartbeatRequest,
-    Input, JoinProtocol, JoinRequest, LeaveRequest, LeavingMember, MemberIdRule, MissingGroup,
-    OffsetCommitRequest, OffsetDeleteRequest, Response, SkipAssignment, SyncRequest, TimerId,
+    AppendId, AppendOutcome, CommitOffset, Effect, GroupError, GroupSettings, GroupShard,
+    GroupState, HeartbeatRequest, Input, JoinProtocol, JoinRequest, LeaveRequest, LeavingMember,
+    MemberIdRule, MissingGroup, Now, OffsetCommitRequest, OffsetDeleteRequest, Record, Replayed,
+    Response, SkipAssignment, SyncRequest, TimerId, Token,
 };
 
 pub(super) struct Script {
@@ -292,15 +290,7 @@ impl Script {
                     assert!(self.answered.insert(token), "a request is answered once");
                     writeln!(self.trace, "  {} <- {}", token.0, show(&response)).unwrap();
                 }
-                Effect::Append {
-                    append,
-                    kind,
-                    records,
-                } => {
-                    assert_eq!(kind, BatchKind::Plain);
-                    self.appends.push_back((append, records));
-                }
-                Effect::Errand(never) => match never {},
+                Effect::Append { append, records } => self.appends.push_back((append, records)),
                 Effect::SetTimer { timer, deadline_ms } => {
                     self.timers.insert(timer, deadline_ms);
                 }
@@ -322,7 +312,7 @@ impl Script {
                 self.log.extend(records);
                 AppendOutcome::Durable(base_offset)
             } else {
-                AppendOutcome::Refused(AppendRefusal::TooLarge)
+                AppendOutcome::Refused(GroupError::UnknownServerError)
             };
             self.step(Input::Appended(append, outcome));
         }
@@ -362,10 +352,7 @@ impl Script {
     fn replayed(&self) -> GroupShard {
         let mut shard = GroupShard::new(self.settings.clone());
         for record in &self.log {
-            assert_eq!(
-                shard.replay(BatchKind::Plain, record),
-                Ok(Replayed::Applied)
-            );
+            assert_eq!(shard.replay(record), Ok(Replayed::Applied));
         }
         shard
     }
