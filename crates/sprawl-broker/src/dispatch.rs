@@ -17,12 +17,15 @@ use sprawl_protocol::{
 };
 
 use crate::api::{
-    self, alter_configs, api_versions, create_partitions, create_topics, delete_groups,
-    delete_records, delete_topics, describe_cluster, describe_configs, describe_groups,
-    describe_log_dirs, describe_topic_partitions, find_coordinator, heartbeat,
-    incremental_alter_configs, init_producer_id, join_group, leave_group, list_config_resources,
-    list_groups, list_offsets, metadata, offset_commit, offset_delete, offset_fetch,
-    offset_for_leader_epoch, sync_group,
+    self, add_raft_voter, alter_configs, alter_partition_reassignments, alter_replica_log_dirs,
+    api_versions, create_acls, create_delegation_token, create_partitions, create_topics,
+    delete_acls, delete_groups, delete_records, delete_topics, describe_acls, describe_cluster,
+    describe_configs, describe_delegation_token, describe_groups, describe_log_dirs,
+    describe_quorum, describe_topic_partitions, elect_leaders, expire_delegation_token,
+    find_coordinator, heartbeat, incremental_alter_configs, init_producer_id, join_group,
+    leave_group, list_config_resources, list_groups, list_offsets, list_partition_reassignments,
+    metadata, offset_commit, offset_delete, offset_fetch, offset_for_leader_epoch,
+    remove_raft_voter, renew_delegation_token, sync_group, unregister_broker,
 };
 use crate::broker::Broker;
 use crate::connection::Peer;
@@ -245,5 +248,43 @@ async fn respond(broker: &Arc<Broker>, context: &RequestContext, request: Reques
         Request::ListGroups(body) => list_groups::handle(broker, context, body).await.into(),
         Request::DeleteGroups(body) => delete_groups::handle(broker, context, body).await.into(),
         Request::OffsetDelete(body) => offset_delete::handle(broker, context, body).await.into(),
+        rest => administer(broker, context, rest),
+    }
+}
+
+/// As [`respond`] for what administers a cluster. That between them they know every request is
+/// shown by a test that sends each.
+fn administer(broker: &Arc<Broker>, context: &RequestContext, request: Request) -> Response {
+    match request {
+        Request::DescribeAcls(body) => describe_acls::handle(broker, context, body).into(),
+        Request::CreateAcls(body) => create_acls::handle(broker, context, body).into(),
+        Request::DeleteAcls(body) => delete_acls::handle(broker, context, body).into(),
+        Request::AlterReplicaLogDirs(body) => {
+            alter_replica_log_dirs::handle(broker, context, body).into()
+        }
+        Request::CreateDelegationToken(body) => {
+            create_delegation_token::handle(broker, context, body).into()
+        }
+        Request::RenewDelegationToken(body) => {
+            renew_delegation_token::handle(broker, context, body).into()
+        }
+        Request::ExpireDelegationToken(body) => {
+            expire_delegation_token::handle(broker, context, body).into()
+        }
+        Request::DescribeDelegationToken(body) => {
+            describe_delegation_token::handle(broker, context, body).into()
+        }
+        Request::ElectLeaders(body) => elect_leaders::handle(broker, context, body).into(),
+        Request::AlterPartitionReassignments(body) => {
+            alter_partition_reassignments::handle(broker, context, body).into()
+        }
+        Request::ListPartitionReassignments(body) => {
+            list_partition_reassignments::handle(broker, context, body).into()
+        }
+        Request::DescribeQuorum(body) => describe_quorum::handle(broker, context, body).into(),
+        Request::UnregisterBroker(body) => unregister_broker::handle(broker, context, body).into(),
+        Request::AddRaftVoter(body) => add_raft_voter::handle(broker, context, body).into(),
+        Request::RemoveRaftVoter(body) => remove_raft_voter::handle(broker, context, body).into(),
+        other => unreachable!("{} is taken off before this match", other.api_key().name()),
     }
 }

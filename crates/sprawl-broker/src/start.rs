@@ -23,7 +23,7 @@ use uuid::Uuid;
 
 use crate::background;
 use crate::broker::{Broker, ChangeError, Stop};
-use crate::coordinator::GroupCoordinator;
+use crate::coordinator::{self, GroupCoordinator};
 use crate::decoded::{DECODED_BYTES_MAX, DecodedMemory};
 use crate::features;
 use crate::fetch::session::FetchSessions;
@@ -121,11 +121,12 @@ impl RunningBroker {
         let broker_epoch = register(&io, &metadata, &options, endpoint).await?;
         let broker = Arc::new(assemble(io, options, broker_epoch, metadata, store));
         broker.follow_metadata().await.map_err(start_error)?;
-        GroupCoordinator::start(&broker);
+        coordinator::start(&broker);
         background::start(&broker);
         let serving = listener::accept_loop(broker.clone(), listener);
         broker.io.spawn.task(Box::pin(serving));
         info!(%address, broker_id = broker.settings.node_id.0, "serving Kafka clients");
+        info!("no authorizer is configured: every client may do everything");
         Ok(Self {
             broker,
             address,

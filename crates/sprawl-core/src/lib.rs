@@ -4,6 +4,7 @@
 //! results.
 
 pub mod config;
+pub mod coordinator;
 pub mod group;
 pub mod metadata;
 pub mod partition;

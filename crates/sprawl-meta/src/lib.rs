@@ -12,6 +12,7 @@ mod frame;
 mod log_store;
 mod metadata;
 mod network;
+mod quorum;
 mod state_machine;
 mod types;
 
@@ -19,6 +20,7 @@ pub use error::{MetaFileError, OpenError, ProposeError};
 pub use files::{METADATA_FILE_BYTES_MAX, SNAPSHOT_FILE_VERSION, VOTE_FILE_VERSION};
 pub use frame::{FRAME_BYTES_MAX, LOG_FILE_VERSION};
 pub use metadata::{Metadata, NodeConfig};
+pub use quorum::{Quorum, Voter};
 
 #[cfg(test)]
 mod tests;

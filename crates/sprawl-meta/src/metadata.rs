@@ -18,6 +18,7 @@ use crate::files::MetaDir;
 use crate::frame::FRAME_BYTES_MAX;
 use crate::log_store::LogStore;
 use crate::network::NoPeers;
+use crate::quorum::{Quorum, quorum_of};
 use crate::state_machine::{Published, StateMachine};
 use crate::types::{Raft, RaftState};
 
@@ -106,6 +107,11 @@ impl Metadata {
                 reason: error.to_string(),
             }),
         }
+    }
+
+    /// Returns what Raft knows of itself at this moment.
+    pub fn quorum(&self) -> Quorum {
+        quorum_of(&self.raft.metrics().borrow())
     }
 
     /// Waits until the image has everything that was committed when this was called.

@@ -102,6 +102,29 @@ impl TenantId {
     pub const DEFAULT: Self = Self(0);
 }
 
+/// A producer and the epoch it writes in, as they stand together in batch headers and requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ProducerIdAndEpoch {
+    /// The producer.
+    pub producer_id: ProducerId,
+    /// Its epoch.
+    pub producer_epoch: ProducerEpoch,
+}
+
+impl ProducerIdAndEpoch {
+    /// No producer: "not idempotent" in a batch header.
+    pub const NONE: Self = Self {
+        producer_id: ProducerId::NONE,
+        producer_epoch: ProducerEpoch::NONE,
+    };
+}
+
+impl fmt::Display for ProducerIdAndEpoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} in epoch {}", self.producer_id, self.producer_epoch)
+    }
+}
+
 /// A topic's identity for its whole life; a topic made again under the same name has another one.
 ///
 /// Source: KIP-516.

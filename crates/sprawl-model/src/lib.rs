@@ -11,5 +11,5 @@ pub mod mutant;
 
 pub use ids::{
     BrokerEpoch, BrokerId, LeaderEpoch, Offset, PartitionId, PartitionKey, ProducerEpoch,
-    ProducerId, Sequence, TenantId, TopicId, TopicPartition,
+    ProducerId, ProducerIdAndEpoch, Sequence, TenantId, TopicId, TopicPartition,
 };

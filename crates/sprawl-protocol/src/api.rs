@@ -61,29 +61,66 @@ macro_rules! with_api_table {
             OffsetForLeaderEpoch, 23, 2..=4, 2, 4, OffsetForLeaderEpochRequest,
                 OffsetForLeaderEpochResponse,
                 "KIP-320 fencing v2, replica id v3";
+            DescribeAcls, 29, 1..=3, 1, 2, DescribeAclsRequest, DescribeAclsResponse,
+                "KIP-140, KIP-290 prefixed patterns; without an authorizer SECURITY_DISABLED";
+            CreateAcls, 30, 1..=3, 1, 2, CreateAclsRequest, CreateAclsResponse,
+                "KIP-140, KIP-290 prefixed patterns; without an authorizer SECURITY_DISABLED";
+            DeleteAcls, 31, 1..=3, 1, 2, DeleteAclsRequest, DeleteAclsResponse,
+                "KIP-140, KIP-290 prefixed patterns; without an authorizer SECURITY_DISABLED";
             DescribeConfigs, 32, 1..=4, 1, 4, DescribeConfigsRequest, DescribeConfigsResponse,
                 "KIP-226 synonyms v1, KIP-569 types and documentation v3";
             AlterConfigs, 33, 0..=2, 0, 2, AlterConfigsRequest, AlterConfigsResponse,
                 "KIP-133";
+            AlterReplicaLogDirs, 34, 1..=2, 1, 2, AlterReplicaLogDirsRequest,
+                AlterReplicaLogDirsResponse,
+                "KIP-113";
             DescribeLogDirs, 35, 1..=5, 1, 2, DescribeLogDirsRequest, DescribeLogDirsResponse,
                 "KIP-113, top-level error v3, KIP-827 volume sizes v4, cordoned directories v5";
             CreatePartitions, 37, 0..=3, 0, 2, CreatePartitionsRequest, CreatePartitionsResponse,
                 "KIP-195, KIP-599 quota v3";
+            CreateDelegationToken, 38, 1..=3, 1, 2, CreateDelegationTokenRequest,
+                CreateDelegationTokenResponse,
+                "KIP-48, KIP-373 owners v3; a PLAINTEXT listener gives no tokens";
+            RenewDelegationToken, 39, 1..=2, 1, 2, RenewDelegationTokenRequest,
+                RenewDelegationTokenResponse,
+                "KIP-48; a PLAINTEXT listener gives no tokens";
+            ExpireDelegationToken, 40, 1..=2, 1, 2, ExpireDelegationTokenRequest,
+                ExpireDelegationTokenResponse,
+                "KIP-48; a PLAINTEXT listener gives no tokens";
+            DescribeDelegationToken, 41, 1..=3, 1, 2, DescribeDelegationTokenRequest,
+                DescribeDelegationTokenResponse,
+                "KIP-48, KIP-373 owners v3; a PLAINTEXT listener gives no tokens";
             DeleteGroups, 42, 0..=2, 0, 2, DeleteGroupsRequest, DeleteGroupsResponse,
                 "KIP-229";
+            ElectLeaders, 43, 0..=2, 0, 2, ElectLeadersRequest, ElectLeadersResponse,
+                "KIP-183, KIP-460 election type v1";
             IncrementalAlterConfigs, 44, 0..=1, 0, 1, IncrementalAlterConfigsRequest,
                 IncrementalAlterConfigsResponse,
                 "KIP-339";
+            AlterPartitionReassignments, 45, 0..=1, 0, 0, AlterPartitionReassignmentsRequest,
+                AlterPartitionReassignmentsResponse,
+                "KIP-455, KIP-860 replication factor v1";
+            ListPartitionReassignments, 46, 0..=0, 0, 0, ListPartitionReassignmentsRequest,
+                ListPartitionReassignmentsResponse,
+                "KIP-455";
             OffsetDelete, 47, 0..=0, 0, never, OffsetDeleteRequest, OffsetDeleteResponse,
                 "KIP-496";
+            DescribeQuorum, 55, 0..=2, 0, 0, DescribeQuorumRequest, DescribeQuorumResponse,
+                "KIP-595, KIP-836 timestamps v1, KIP-853 directories and endpoints v2";
             DescribeCluster, 60, 0..=2, 0, 0, DescribeClusterRequest, DescribeClusterResponse,
                 "KIP-700, KIP-919 endpoint type v1, KIP-1073 fenced brokers v2";
+            UnregisterBroker, 64, 0..=0, 0, 0, UnregisterBrokerRequest, UnregisterBrokerResponse,
+                "KIP-500";
             ListConfigResources, 74, 0..=1, 0, 0, ListConfigResourcesRequest,
                 ListConfigResourcesResponse,
                 "KIP-1142";
             DescribeTopicPartitions, 75, 0..=0, 0, 0, DescribeTopicPartitionsRequest,
                 DescribeTopicPartitionsResponse,
                 "KIP-966";
+            AddRaftVoter, 80, 0..=1, 0, 0, AddRaftVoterRequest, AddRaftVoterResponse,
+                "KIP-853, KIP-1186 acknowledge when appended v1";
+            RemoveRaftVoter, 81, 0..=0, 0, 0, RemoveRaftVoterRequest, RemoveRaftVoterResponse,
+                "KIP-853";
         }
     };
 }

@@ -67,6 +67,21 @@ crate_bodies! {
     IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse,
     OffsetDeleteRequest, OffsetDeleteResponse,
     DescribeClusterRequest, DescribeClusterResponse before 2 cut_describe_cluster,
+    DescribeAclsRequest, DescribeAclsResponse,
+    CreateAclsRequest, CreateAclsResponse,
+    DeleteAclsRequest, DeleteAclsResponse,
+    AlterReplicaLogDirsRequest, AlterReplicaLogDirsResponse,
+    CreateDelegationTokenRequest, CreateDelegationTokenResponse,
+    RenewDelegationTokenRequest, RenewDelegationTokenResponse,
+    ExpireDelegationTokenRequest, ExpireDelegationTokenResponse,
+    DescribeDelegationTokenRequest, DescribeDelegationTokenResponse,
+    ElectLeadersRequest, ElectLeadersResponse,
+    AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse,
+    ListPartitionReassignmentsRequest, ListPartitionReassignmentsResponse,
+    DescribeQuorumRequest, DescribeQuorumResponse,
+    UnregisterBrokerRequest, UnregisterBrokerResponse,
+    AddRaftVoterResponse newest 0,
+    RemoveRaftVoterRequest, RemoveRaftVoterResponse,
     ListConfigResourcesRequest, ListConfigResourcesResponse,
     DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse,
 }
@@ -117,6 +132,7 @@ macro_rules! own_bodies {
     )*};
 }
 own_bodies! {
+    AddRaftVoterRequest,
     OffsetCommitRequest, OffsetCommitResponse,
     OffsetFetchRequest, OffsetFetchResponse,
     DescribeLogDirsResponse,

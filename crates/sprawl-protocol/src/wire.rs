@@ -302,6 +302,7 @@ macro_rules! fixed_value {
 fixed_value! {
     i8: try_get_i8 put_i8 1;
     i16: try_get_i16 put_i16 2;
+    u16: try_get_u16 put_u16 2;
     i32: try_get_i32 put_i32 4;
     i64: try_get_i64 put_i64 8;
 }

@@ -196,3 +196,45 @@ pub(crate) fn check_once<'a>(names: impl Iterator<Item = &'a str>) -> Result<(),
         }
     }
 }
+
+/// "No time" in answers about tokens.
+pub(crate) const NO_TIMESTAMP: i64 = -1;
+
+/// Who everybody is on a listener without authentication.
+pub(crate) mod principal {
+    pub(crate) const USER_TYPE: &str = "User";
+    pub(crate) const ANONYMOUS: &str = "ANONYMOUS";
+}
+
+/// What every request about access rules is told.
+pub(crate) fn no_authorizer() -> Failure {
+    let message = "no authorizer is configured: everybody may do everything";
+    Failure::new(ErrorCode::SecurityDisabled, message)
+}
+
+/// Checks whom a change of the quorum means.
+pub(crate) fn check_voter(
+    broker: &Broker,
+    cluster_id: Option<&str>,
+    (voter_id, directory_id): (i32, uuid::Uuid),
+) -> Result<(), Failure> {
+    let image = broker.image();
+    let own = image.cluster_id();
+    if let Some(found) = cluster_id
+        && found != own
+    {
+        let message = format!("expected cluster id {own}, found {found}");
+        return Err(Failure::new(ErrorCode::InconsistentClusterId, message));
+    }
+    if voter_id < 0 || directory_id.is_nil() {
+        let message = "expected a voter with its id and directory id";
+        return Err(Failure::invalid_request(message));
+    }
+    Ok(())
+}
+
+/// Why voters neither come nor go.
+pub(crate) fn fixed_voters() -> Failure {
+    let message = "the voters of this cluster are fixed: kraft.version is 0";
+    Failure::new(ErrorCode::UnsupportedVersion, message)
+}

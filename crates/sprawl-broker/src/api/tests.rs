@@ -35,6 +35,7 @@ use uuid::Uuid;
 use super::admin::resource_type;
 use crate::{BrokerOptions, RunningBroker};
 
+mod admin;
 mod cluster;
 mod compaction;
 mod data;

@@ -1,13 +1,13 @@
-//! Which partition of the offsets topic does a group belong to?
+//! Which partition of a coordinator's topic does an id belong to?
 //!
-//! Source: Kafka's group coordinator: the absolute value of Java's `String.hashCode` modulo the
-//! number of partitions, so that a log written by Kafka keeps every group in its place.
+//! Source: Kafka's coordinators, all alike: the absolute value of Java's `String.hashCode` modulo
+//! the number of partitions, so that a log written by Kafka keeps every id in its place.
 
 use sprawl_model::PartitionId;
 
-/// The partition of a group, of `count`; `None` where there are none.
-pub(super) fn partition_for(group_id: &str, count: usize) -> Option<PartitionId> {
-    let hash = java_hash(group_id);
+/// The partition of an id, of `count`; `None` where there are none.
+pub(super) fn partition_for(id: &str, count: usize) -> Option<PartitionId> {
+    let hash = java_hash(id);
     // Java has no positive form of its smallest integer; Kafka takes 0.
     let positive = hash.checked_abs().unwrap_or(0);
     let count = i32::try_from(count).ok().filter(|count| *count > 0)?;

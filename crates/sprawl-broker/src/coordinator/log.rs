@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use sprawl_core::group::GroupError;
+use sprawl_core::coordinator::AppendRefusal;
 use sprawl_io::net::BoxFuture;
 use sprawl_log::{AtLeastOne, Part, ReadRequest};
 use sprawl_model::Offset;
@@ -19,8 +19,8 @@ const LOAD_BYTES_MAX: usize = 5 * 1024 * 1024;
 /// Why a batch was not appended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum AppendRefused {
-    /// Nothing was written and the log goes on; the request gets this error.
-    Refused(GroupError),
+    /// Nothing was written and the log goes on; the state machine is told.
+    Refused(AppendRefusal),
     /// The log takes nothing more.
     Failed(String),
 }
@@ -44,7 +44,7 @@ pub(super) trait CoordinatorLog: Debug + Send + Sync + 'static {
     fn name(&self) -> String;
 }
 
-/// A partition of the offsets topic.
+/// A partition of an internal topic.
 #[derive(Debug)]
 pub(super) struct PartitionLog {
     partition: Arc<Partition>,
@@ -60,13 +60,13 @@ impl CoordinatorLog for PartitionLog {
     fn append(&self, batch: BytesMut) -> Result<DurableOffset, AppendRefused> {
         let size_max = usize::try_from(self.partition.config().message_bytes_max);
         if batch.len() > size_max.unwrap_or(usize::MAX) {
-            return Err(AppendRefused::Refused(GroupError::UnknownServerError));
+            return Err(AppendRefused::Refused(AppendRefusal::TooLarge));
         }
         let batch = ValidBatch::from_broker(batch)
             .map_err(|error| AppendRefused::Failed(error.to_string()))?;
         let appended = self.partition.append(batch).map_err(|error| match error {
             AppendError::Log(sprawl_log::AppendError::DiskFull { .. }) => {
-                AppendRefused::Refused(GroupError::CoordinatorNotAvailable)
+                AppendRefused::Refused(AppendRefusal::DiskFull)
             }
             AppendError::Log(_) | AppendError::Sequence(_) => {
                 AppendRefused::Failed(error.to_string())

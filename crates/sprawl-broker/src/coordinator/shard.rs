@@ -5,16 +5,18 @@
 //! machine made them. Only the wait for durability is outside; it comes back as the next input.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::convert::Infallible;
+use std::fmt::Debug;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::BytesMut;
-use sprawl_core::group::{
-    AppendId, AppendOutcome, Effect, GroupError, GroupShard, Input, Now, Record, Response, Token,
+use sprawl_core::coordinator::{
+    AppendId, AppendOutcome, AppendRefusal, BatchKind, Effect, Event, Machine, Now, Record, Token,
 };
 use sprawl_core::metadata::MetadataImage;
 use sprawl_io::Io;
-use sprawl_model::TopicPartition;
 use sprawl_model::batch::{BatchBuilder, BatchOptions};
+use sprawl_model::{ProducerIdAndEpoch, TopicPartition};
 use tokio::sync::oneshot;
 
 use super::alarm::Alarm;
@@ -22,45 +24,82 @@ use super::error::CoordinatorError;
 use super::log::{AppendRefused, CoordinatorLog, DurableOffset};
 use super::timers::Timers;
 
-/// One partition of the offsets topic.
+/// One partition of an internal topic.
 #[derive(Debug)]
-pub(super) struct Shard {
+pub(crate) struct Shard<M: Machine> {
     io: Io,
     log: Arc<dyn CoordinatorLog>,
     alarm: Arc<Alarm>,
-    state: Mutex<State>,
+    errands: Arc<dyn Errands<M>>,
+    state: Mutex<State<M>>,
+}
+
+/// Who runs the errands of a machine.
+pub(crate) trait Errands<M: Machine>: Debug + Send + Sync + 'static {
+    /// Starts an errand and returns at once; its end comes back as an input of the shard. Called
+    /// in the order in which the machine asked, outside of its lock.
+    fn run(&self, shard: &Arc<Shard<M>>, errand: M::Errand);
+}
+
+/// For machines that have none.
+#[derive(Debug)]
+pub(super) struct NoErrands;
+
+impl<M: Machine<Errand = Infallible>> Errands<M> for NoErrands {
+    fn run(&self, _: &Arc<Shard<M>>, errand: Infallible) {
+        match errand {}
+    }
 }
 
 #[derive(Debug)]
-enum State {
+enum State<M: Machine> {
     /// The log is being read; partitions deleted meanwhile are dropped afterwards.
     Loading {
         deleted: Vec<TopicPartition>,
         image: Arc<MetadataImage>,
     },
     /// Requests are answered.
-    Active(Active),
+    Active(Active<M>),
     /// The log failed, or the partition is gone.
     Unavailable,
 }
 
 #[derive(Debug)]
-struct Active {
-    groups: GroupShard,
-    timers: Timers,
-    waiting: BTreeMap<Token, oneshot::Sender<Response>>,
+struct Active<M: Machine> {
+    machine: M,
+    timers: Timers<M::Timer>,
+    waiting: BTreeMap<Token, oneshot::Sender<M::Response>>,
 }
 
-/// An append that is not durable yet.
-type InFlight = (AppendId, DurableOffset);
+/// What is done after the lock is given back.
+struct Afterwards<M: Machine> {
+    /// Appends that are not durable yet.
+    in_flight: Vec<(AppendId, DurableOffset)>,
+    errands: Vec<M::Errand>,
+}
 
-impl Shard {
+impl<M: Machine> Default for Afterwards<M> {
+    fn default() -> Self {
+        Self {
+            in_flight: Vec::new(),
+            errands: Vec::new(),
+        }
+    }
+}
+
+impl<M: Machine> Shard<M> {
     /// A shard that waits for [`Self::loaded`].
-    pub(super) fn loading(io: Io, log: Arc<dyn CoordinatorLog>, alarm: Arc<Alarm>) -> Self {
+    pub(super) fn loading(
+        io: Io,
+        log: Arc<dyn CoordinatorLog>,
+        alarm: Arc<Alarm>,
+        errands: Arc<dyn Errands<M>>,
+    ) -> Self {
         Self {
             io,
             log,
             alarm,
+            errands,
             state: Mutex::new(State::Loading {
                 deleted: Vec::new(),
                 image: Arc::default(),
@@ -76,7 +115,7 @@ impl Shard {
         &self.log
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, State<M>> {
         // A panic in a step would leave the state machine between two states, so nothing is
         // salvaged then: the next step meets the assertion again, and replies are dropped as
         // NotCoordinator.
@@ -92,7 +131,7 @@ impl Shard {
     }
 
     /// Opens the shard to requests.
-    pub(super) fn loaded(self: &Arc<Self>, groups: GroupShard) {
+    pub(super) fn loaded(self: &Arc<Self>, machine: M) {
         let mut state = self.state();
         let State::Loading { deleted, image } = &mut *state else {
             return;
@@ -100,24 +139,35 @@ impl Shard {
         let (deleted, image) = (std::mem::take(deleted), Arc::clone(image));
         let (timers, waiting) = (Timers::default(), BTreeMap::new());
         *state = State::Active(Active {
-            groups,
+            machine,
             timers,
             waiting,
         });
-        let mut in_flight = self.step(&mut state, Input::MetadataChanged(image));
-        in_flight.extend(self.step(&mut state, Input::Loaded));
+        let mut afterwards = Afterwards::default();
+        let image = Event::MetadataChanged(image).into();
+        self.step(&mut state, image, &mut afterwards);
+        self.step(&mut state, Event::Loaded.into(), &mut afterwards);
         if !deleted.is_empty() {
-            in_flight.extend(self.step(&mut state, Input::PartitionsDeleted(deleted)));
+            let deleted = Event::PartitionsDeleted(deleted).into();
+            self.step(&mut state, deleted, &mut afterwards);
         }
         drop(state);
-        self.await_durable(in_flight);
+        self.follow_up(afterwards);
     }
 
     /// Gives up the partition; whoever waits is told to look for the coordinator again.
-    pub(super) fn unload(self: &Arc<Self>) {
-        let mut state = self.state();
-        // Nothing is written by an unload, so nothing is in flight afterwards.
-        drop(self.step(&mut state, Input::Unload));
+    pub(super) fn unload(&self) {
+        self.end(&mut self.state());
+    }
+
+    /// The machine's last step. It writes nothing, and what it wants done is not done any more.
+    fn end(&self, state: &mut State<M>) {
+        if let State::Active(active) = state {
+            let mut afterwards = Afterwards::default();
+            for effect in active.machine.step(self.now(), Event::Unload.into()) {
+                self.carry_out(active, effect, &mut afterwards);
+            }
+        }
         *state = State::Unavailable;
     }
 
@@ -125,93 +175,98 @@ impl Shard {
     pub(super) fn ask(
         self: &Arc<Self>,
         token: Token,
-        input: Input,
-    ) -> Result<oneshot::Receiver<Response>, CoordinatorError> {
+        input: M::Input,
+    ) -> Result<oneshot::Receiver<M::Response>, CoordinatorError> {
         let (sender, receiver) = oneshot::channel();
         let mut state = self.state();
         state.active()?.waiting.insert(token, sender);
-        let in_flight = self.step(&mut state, input);
+        let mut afterwards = Afterwards::default();
+        self.step(&mut state, input, &mut afterwards);
         drop(state);
-        self.await_durable(in_flight);
+        self.follow_up(afterwards);
         Ok(receiver)
     }
 
-    /// Looks at the groups.
-    pub(super) fn read<T>(
-        &self,
-        read: impl FnOnce(&GroupShard) -> T,
-    ) -> Result<T, CoordinatorError> {
-        self.state().active().map(|active| read(&active.groups))
+    /// Takes a step that nobody waits for; none where the shard is not open.
+    pub(crate) fn tell(self: &Arc<Self>, input: M::Input) {
+        let mut state = self.state();
+        let mut afterwards = Afterwards::default();
+        self.step(&mut state, input, &mut afterwards);
+        drop(state);
+        self.follow_up(afterwards);
     }
 
-    /// Takes over the cluster's topics and the settings of groups.
+    /// Looks at the state.
+    pub(super) fn read<T>(&self, read: impl FnOnce(&M) -> T) -> Result<T, CoordinatorError> {
+        self.state().active().map(|active| read(&active.machine))
+    }
+
+    /// Takes over the cluster's topics and settings.
     pub(super) fn follow_metadata(self: &Arc<Self>, changed: &Arc<MetadataImage>) {
         let mut state = self.state();
         if let State::Loading { image, .. } = &mut *state {
             *image = Arc::clone(changed);
             return;
         }
-        let in_flight = self.step(&mut state, Input::MetadataChanged(Arc::clone(changed)));
         drop(state);
-        self.await_durable(in_flight);
+        self.tell(Event::MetadataChanged(Arc::clone(changed)).into());
     }
 
-    /// Drops the committed offsets of partitions that are gone.
+    /// Has the machine drop what it knows of partitions that are gone.
     pub(super) fn forget_partitions(self: &Arc<Self>, partitions: Vec<TopicPartition>) {
         let mut state = self.state();
         if let State::Loading { deleted, .. } = &mut *state {
             deleted.extend(partitions);
             return;
         }
-        let in_flight = self.step(&mut state, Input::PartitionsDeleted(partitions));
         drop(state);
-        self.await_durable(in_flight);
+        self.tell(Event::PartitionsDeleted(partitions).into());
     }
 
     /// Raises every timer that is due and returns the next deadline.
     pub(super) fn fire_due_timers(self: &Arc<Self>) -> Option<u64> {
         let mut state = self.state();
-        let mut in_flight = Vec::new();
+        let mut afterwards = Afterwards::default();
         while let Ok(active) = state.active() {
             let Some(timer) = active.timers.take_due(self.now().monotonic_ms) else {
                 break;
             };
-            in_flight.extend(self.step(&mut state, Input::Timer(timer)));
+            self.step(&mut state, Event::Timer(timer).into(), &mut afterwards);
         }
         let next = state
             .active()
             .ok()
             .and_then(|active| active.timers.next_deadline_ms());
         drop(state);
-        self.await_durable(in_flight);
+        self.follow_up(afterwards);
         next
     }
 
     /// Takes a step, and those that follow from appends which the log refuses at once.
-    fn step(&self, state: &mut State, input: Input) -> Vec<InFlight> {
-        let mut in_flight = Vec::new();
+    fn step(&self, state: &mut State<M>, input: M::Input, afterwards: &mut Afterwards<M>) {
         let mut inputs = VecDeque::from([input]);
         while let Some(input) = inputs.pop_front() {
-            let State::Active(active) = state else { break };
-            let ends = matches!(input, Input::Unload);
-            for effect in active.groups.step(self.now(), input) {
-                if let Some(next) = self.carry_out(active, effect, &mut in_flight) {
-                    inputs.push_back(next);
+            let State::Active(active) = state else { return };
+            let mut log_failed = false;
+            for effect in active.machine.step(self.now(), input) {
+                match self.carry_out(active, effect, afterwards) {
+                    Carried::Done => {}
+                    Carried::Next(event) => inputs.push_back(event.into()),
+                    Carried::LogFailed => log_failed = true,
                 }
             }
-            if ends {
-                *state = State::Unavailable;
+            if log_failed {
+                self.end(state);
             }
         }
-        in_flight
     }
 
     fn carry_out(
         &self,
-        active: &mut Active,
-        effect: Effect,
-        in_flight: &mut Vec<InFlight>,
-    ) -> Option<Input> {
+        active: &mut Active<M>,
+        effect: Effect<M::Response, M::Timer, M::Errand>,
+        afterwards: &mut Afterwards<M>,
+    ) -> Carried<M::Timer> {
         match effect {
             Effect::Reply(token, response) => {
                 if let Some(waiting) = active.waiting.remove(&token) {
@@ -224,51 +279,65 @@ impl Shard {
                 self.alarm.set(deadline_ms);
             }
             Effect::CancelTimer(timer) => active.timers.cancel(timer),
-            Effect::Append { append, records } => match self.append(&records) {
-                Ok(durable) => in_flight.push((append, durable)),
-                Err(AppendRefused::Refused(error)) => {
-                    return Some(Input::Appended(append, AppendOutcome::Refused(error)));
+            Effect::Errand(errand) => afterwards.errands.push(errand),
+            Effect::Append {
+                append,
+                kind,
+                records,
+            } => match self.append(kind, &records) {
+                Ok(durable) => afterwards.in_flight.push((append, durable)),
+                Err(AppendRefused::Refused(refusal)) => {
+                    let outcome = AppendOutcome::Refused(refusal);
+                    return Carried::Next(Event::Appended(append, outcome));
                 }
                 Err(AppendRefused::Failed(error)) => {
-                    tracing::error!(partition = %self.log.name(), %error, "group log failed");
-                    return Some(Input::Unload);
+                    tracing::error!(partition = %self.log.name(), %error, "coordinator log failed");
+                    return Carried::LogFailed;
                 }
             },
         }
-        None
+        Carried::Done
     }
 
-    fn append(&self, records: &[Record]) -> Result<DurableOffset, AppendRefused> {
-        let batch = build_batch(records, self.io.clock.wall_ms())?;
+    fn append(&self, kind: BatchKind, records: &[Record]) -> Result<DurableOffset, AppendRefused> {
+        let batch = build_batch(kind, records, self.io.clock.wall_ms())?;
         self.log.append(batch)
     }
 
-    /// Waits in the background until appends are durable, and tells the state machine.
-    fn await_durable(self: &Arc<Self>, in_flight: Vec<InFlight>) {
-        for (append, durable) in in_flight {
+    /// Starts errands, waits in the background until appends are durable, and tells the machine.
+    fn follow_up(self: &Arc<Self>, afterwards: Afterwards<M>) {
+        for (append, durable) in afterwards.in_flight {
             let shard = Arc::clone(self);
             self.io.spawn.task(Box::pin(async move {
                 match durable.await {
-                    Ok(base_offset) => shard.appended(append, AppendOutcome::Durable(base_offset)),
+                    Ok(base_offset) => {
+                        let outcome = AppendOutcome::Durable(base_offset);
+                        shard.tell(Event::Appended(append, outcome).into());
+                    }
                     Err(error) => {
-                        tracing::error!(partition = %shard.log.name(), %error, "group log failed");
+                        let partition = shard.log.name();
+                        tracing::error!(%partition, %error, "coordinator log failed");
                         shard.unload();
                     }
                 }
             }));
         }
-    }
-
-    fn appended(self: &Arc<Self>, append: AppendId, outcome: AppendOutcome) {
-        let mut state = self.state();
-        let in_flight = self.step(&mut state, Input::Appended(append, outcome));
-        drop(state);
-        self.await_durable(in_flight);
+        for errand in afterwards.errands {
+            self.errands.run(self, errand);
+        }
     }
 }
 
-impl State {
-    fn active(&mut self) -> Result<&mut Active, CoordinatorError> {
+/// What became of an effect.
+enum Carried<Timer> {
+    Done,
+    /// It ended at once.
+    Next(Event<Timer>),
+    LogFailed,
+}
+
+impl<M: Machine> State<M> {
+    fn active(&mut self) -> Result<&mut Active<M>, CoordinatorError> {
         match self {
             Self::Loading { .. } => Err(CoordinatorError::Loading),
             Self::Active(active) => Ok(active),
@@ -277,8 +346,12 @@ impl State {
     }
 }
 
-fn build_batch(records: &[Record], timestamp_ms: i64) -> Result<BytesMut, AppendRefused> {
-    let mut batch = BatchBuilder::new(BatchOptions::default());
+fn build_batch(
+    kind: BatchKind,
+    records: &[Record],
+    timestamp_ms: i64,
+) -> Result<BytesMut, AppendRefused> {
+    let mut batch = BatchBuilder::new(options(kind));
     for record in records {
         batch
             .push(
@@ -287,7 +360,23 @@ fn build_batch(records: &[Record], timestamp_ms: i64) -> Result<BytesMut, Append
                 record.value.as_deref(),
                 &[],
             )
-            .map_err(|_| AppendRefused::Refused(GroupError::UnknownServerError))?;
+            .map_err(|_| AppendRefused::Refused(AppendRefusal::TooLarge))?;
     }
     Ok(batch.build())
+}
+
+/// A coordinator's own batch has no sequence, even in a transaction.
+fn options(kind: BatchKind) -> BatchOptions {
+    let (producer, transactional, control) = match kind {
+        BatchKind::Plain => (ProducerIdAndEpoch::NONE, false, false),
+        BatchKind::Transactional(producer) => (producer, true, false),
+        BatchKind::Control(producer) => (producer, true, true),
+    };
+    BatchOptions {
+        producer_id: producer.producer_id,
+        producer_epoch: producer.producer_epoch,
+        transactional,
+        control,
+        ..BatchOptions::default()
+    }
 }

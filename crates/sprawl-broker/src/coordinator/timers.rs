@@ -2,18 +2,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sprawl_core::group::TimerId;
-
 /// The timers of a shard, by id and by deadline. Deadlines are milliseconds of the monotonic clock.
-#[derive(Debug, Default)]
-pub(super) struct Timers {
-    deadlines: BTreeMap<TimerId, u64>,
-    order: BTreeSet<(u64, TimerId)>,
+#[derive(Debug)]
+pub(super) struct Timers<T> {
+    deadlines: BTreeMap<T, u64>,
+    order: BTreeSet<(u64, T)>,
 }
 
-impl Timers {
+impl<T> Default for Timers<T> {
+    fn default() -> Self {
+        Self {
+            deadlines: BTreeMap::new(),
+            order: BTreeSet::new(),
+        }
+    }
+}
+
+impl<T: Clone + Ord> Timers<T> {
     /// Sets a timer, in place of an earlier setting. O(log timers).
-    pub(super) fn set(&mut self, timer: TimerId, deadline_ms: u64) {
+    pub(super) fn set(&mut self, timer: T, deadline_ms: u64) {
         if let Some(replaced) = self.deadlines.insert(timer.clone(), deadline_ms) {
             self.order.remove(&(replaced, timer.clone()));
         }
@@ -21,14 +28,14 @@ impl Timers {
     }
 
     /// Forgets a timer, if it is set.
-    pub(super) fn cancel(&mut self, timer: TimerId) {
+    pub(super) fn cancel(&mut self, timer: T) {
         if let Some(deadline_ms) = self.deadlines.remove(&timer) {
             self.order.remove(&(deadline_ms, timer));
         }
     }
 
     /// Takes the first timer that is due.
-    pub(super) fn take_due(&mut self, now_ms: u64) -> Option<TimerId> {
+    pub(super) fn take_due(&mut self, now_ms: u64) -> Option<T> {
         if self.next_deadline_ms()? > now_ms {
             return None;
         }
@@ -47,24 +54,18 @@ impl Timers {
 mod tests {
     use super::*;
 
-    fn join(group: &str) -> TimerId {
-        TimerId::Join {
-            group_id: group.to_owned(),
-        }
-    }
-
     #[test]
     fn timers_fire_in_order_and_a_later_setting_replaces_an_earlier() {
         let mut timers = Timers::default();
-        timers.set(join("a"), 10);
-        timers.set(join("b"), 5);
-        timers.set(join("c"), 7);
-        timers.set(join("b"), 20);
-        timers.cancel(join("c"));
+        timers.set("a", 10);
+        timers.set("b", 5);
+        timers.set("c", 7);
+        timers.set("b", 20);
+        timers.cancel("c");
         assert_eq!(timers.next_deadline_ms(), Some(10));
         assert_eq!(timers.take_due(9), None);
-        assert_eq!(timers.take_due(20), Some(join("a")));
-        assert_eq!(timers.take_due(20), Some(join("b")));
+        assert_eq!(timers.take_due(20), Some("a"));
+        assert_eq!(timers.take_due(20), Some("b"));
         assert_eq!(timers.take_due(20), None);
         assert_eq!(timers.next_deadline_ms(), None);
     }

@@ -1,4 +1,4 @@
-//! How does the offsets topic come to be?
+//! How does an internal topic come to be?
 
 use std::sync::Arc;
 
@@ -9,22 +9,39 @@ use sprawl_core::metadata::{
 use sprawl_meta::ProposeError;
 use sprawl_model::{TenantId, TopicId};
 
+use super::follow::follow_reached;
 use crate::broker::{Broker, ChangeError};
 use crate::start::random_uuid;
+
+/// What an internal topic is made with.
+#[derive(Clone, Copy, Debug)]
+struct InternalTopic {
+    name: &'static str,
+    partition_count: i32,
+    /// As many replicas as there are brokers, up to this.
+    replication_factor_max: i16,
+    segment_bytes: u32,
+}
 
 /// Creates the offsets topic where it does not exist, and opens its shards.
 ///
 /// Errors: the metadata does not take it; the client asks again.
 pub(crate) async fn ensure_offsets_topic(broker: &Arc<Broker>) -> Result<(), ChangeError> {
-    if broker
-        .image()
-        .topic(TenantId::DEFAULT, OFFSETS_TOPIC)
-        .is_none()
-    {
-        match broker
-            .propose(MetadataCommand::CreateTopic(offsets_topic(broker)))
-            .await
-        {
+    let settings = &broker.settings.offsets;
+    let topic = InternalTopic {
+        name: OFFSETS_TOPIC,
+        partition_count: settings.topic_partition_count,
+        replication_factor_max: settings.topic_replication_factor_max,
+        segment_bytes: settings.topic_segment_bytes,
+    };
+    ensure(broker, topic).await
+}
+
+async fn ensure(broker: &Arc<Broker>, topic: InternalTopic) -> Result<(), ChangeError> {
+    let image = broker.image();
+    if image.topic(TenantId::DEFAULT, topic.name).is_none() {
+        let command = MetadataCommand::CreateTopic(new_topic(broker, topic));
+        match broker.propose(command).await {
             // Somebody else was faster: just as good.
             Ok(_)
             | Err(ChangeError::Propose(ProposeError::Refused(MetadataError::TopicExists {
@@ -34,17 +51,16 @@ pub(crate) async fn ensure_offsets_topic(broker: &Arc<Broker>) -> Result<(), Cha
         }
         broker.follow_metadata().await?;
     }
-    broker.coordinator.follow_reached(&broker.partitions);
+    follow_reached(broker);
     Ok(())
 }
 
-fn offsets_topic(broker: &Broker) -> NewTopic {
-    let settings = &broker.settings.offsets;
+fn new_topic(broker: &Broker, topic: InternalTopic) -> NewTopic {
     let broker_count = i16::try_from(broker.image().brokers().count()).unwrap_or(i16::MAX);
     let configs = [
         ("cleanup.policy", "compact".to_owned()),
         ("compression.type", "producer".to_owned()),
-        ("segment.bytes", settings.topic_segment_bytes.to_string()),
+        ("segment.bytes", topic.segment_bytes.to_string()),
     ];
     let configs: ConfigMap = configs
         .into_iter()
@@ -53,12 +69,12 @@ fn offsets_topic(broker: &Broker) -> NewTopic {
     NewTopic {
         topic: TopicRef {
             tenant: TenantId::DEFAULT,
-            name: OFFSETS_TOPIC.to_owned(),
+            name: topic.name.to_owned(),
         },
         topic_id: TopicId(random_uuid(broker.io())),
         placement: Placement::Spread {
-            partition_count: settings.topic_partition_count,
-            replication_factor: settings.topic_replication_factor_max.min(broker_count),
+            partition_count: topic.partition_count,
+            replication_factor: topic.replication_factor_max.min(broker_count),
         },
         configs,
     }

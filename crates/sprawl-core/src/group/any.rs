@@ -4,13 +4,13 @@
 //! such group; what exactly that means is each API's own rule.
 
 use super::classic::{ClassicGroup, ClassicState};
-use super::effect::Now;
 use super::error::GroupError;
 use super::offsets::CommittedOffset;
 use super::records::{RecordKey, group_key};
 use super::request::OffsetCommitRequest;
 use super::shard::Context;
 use super::state::{GroupState, GroupType};
+use crate::coordinator::Now;
 
 /// A group.
 #[derive(Clone, Debug)]

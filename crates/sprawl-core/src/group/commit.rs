@@ -6,13 +6,13 @@
 use sprawl_model::TopicPartition;
 
 use super::any::Group;
-use super::effect::Token;
 use super::error::GroupError;
 use super::offsets::{CommittedOffset, OffsetChange, Offsets};
-use super::records::{Record, RecordKey, offset_commit_value};
+use super::records::{RecordKey, offset_commit_value};
 use super::request::{CommitOffset, MissingGroup, OffsetCommitRequest, Response};
 use super::shard::{AfterAppend, Context, Groups, Tombstone};
-use super::wire::fits;
+use crate::coordinator::wire::fits;
+use crate::coordinator::{Record, Token};
 
 pub(super) fn on_offset_commit(
     groups: &mut Groups,

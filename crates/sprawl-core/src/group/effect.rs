@@ -2,33 +2,14 @@
 
 use std::sync::Arc;
 
-use sprawl_model::{Offset, TopicPartition};
+use sprawl_model::TopicPartition;
 
-use super::error::GroupError;
-use super::records::Record;
 use super::request::{
     HeartbeatRequest, JoinRequest, LeaveRequest, OffsetCommitRequest, OffsetDeleteRequest,
     Response, SyncRequest,
 };
+use crate::coordinator::{AppendId, AppendOutcome, Event, Token};
 use crate::metadata::MetadataImage;
-
-/// The time of a step. Timers run on the monotonic clock, so that a jump of the wall clock expires
-/// no member; timestamps that are stored come from the wall clock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Now {
-    /// Milliseconds since the Unix epoch.
-    pub wall_ms: i64,
-    /// Milliseconds since the clock was made.
-    pub monotonic_ms: u64,
-}
-
-/// Names one request until its reply; the caller chooses it and never uses it twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Token(pub u64);
-
-/// Names one append of a shard; later appends have larger ids and stand later in the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct AppendId(pub u64);
 
 /// Names a timer. Setting a timer again replaces its deadline.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -86,38 +67,18 @@ pub enum Input {
     Appended(AppendId, AppendOutcome),
 }
 
-/// How an append ended. An append that fails in any other way takes the partition out of service
-/// ([`Input::Unload`]), since what stands in the log is then unknown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AppendOutcome {
-    /// The records, and those of every earlier append, are durable. The offset is the first
-    /// record's.
-    Durable(Offset),
-    /// Nothing was written, and nothing will be: the batch is larger than the log takes
-    /// (`UnknownServerError`), or the disk is full (`CoordinatorNotAvailable`).
-    Refused(GroupError),
+impl From<Event<TimerId>> for Input {
+    fn from(event: Event<TimerId>) -> Self {
+        match event {
+            Event::Loaded => Self::Loaded,
+            Event::Unload => Self::Unload,
+            Event::PartitionsDeleted(partitions) => Self::PartitionsDeleted(partitions),
+            Event::MetadataChanged(image) => Self::MetadataChanged(image),
+            Event::Timer(timer) => Self::Timer(timer),
+            Event::Appended(append, outcome) => Self::Appended(append, outcome),
+        }
+    }
 }
 
 /// One thing to do.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Effect {
-    /// Answer a request.
-    Reply(Token, Response),
-    /// Append the records as one batch, in the order of the effects, and report with
-    /// [`Input::Appended`].
-    Append {
-        /// Names the append in the report.
-        append: AppendId,
-        /// The records, at least one.
-        records: Vec<Record>,
-    },
-    /// Raise [`Input::Timer`] at the deadline, in monotonic milliseconds.
-    SetTimer {
-        /// Which timer.
-        timer: TimerId,
-        /// When, on the clock of [`Now::monotonic_ms`].
-        deadline_ms: u64,
-    },
-    /// Forget the timer, if it is set.
-    CancelTimer(TimerId),
-}
+pub type Effect = crate::coordinator::Effect<Response, TimerId>;

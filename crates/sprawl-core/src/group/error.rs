@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use crate::coordinator::AppendRefusal;
+
 /// A refusal, named as Kafka names its error code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Error)]
 pub enum GroupError {
@@ -53,4 +55,13 @@ pub enum GroupError {
     /// The coordinator has given up this partition.
     #[error("this broker no longer coordinates the group")]
     NotCoordinator,
+}
+
+impl From<AppendRefusal> for GroupError {
+    fn from(refusal: AppendRefusal) -> Self {
+        match refusal {
+            AppendRefusal::TooLarge => Self::UnknownServerError,
+            AppendRefusal::DiskFull => Self::CoordinatorNotAvailable,
+        }
+    }
 }

@@ -1,15 +1,15 @@
 //! What does a group of consumers do with each request, timer and finished write?
 //!
 //! One [`GroupShard`] holds every group of one `__consumer_offsets` partition. It is a pure state
-//! machine: [`GroupShard::step`] takes the time and one [`Input`] and returns [`Effect`]s, which
-//! the broker's coordinator carries out. Each type of group has a module of its own; what they
-//! share (committed offsets, deletion, records, timers) is beside it.
+//! machine: its [`step`](crate::coordinator::Machine::step) takes the time and one [`Input`] and
+//! returns [`Effect`]s, which the broker's coordinator carries out. Each type of group has a module
+//! of its own; what they share (committed offsets, deletion, records, timers) is beside it.
 //!
 //! Invariants:
 //! - A reply that confirms a write is emitted only after [`Input::Appended`] has said that the
 //!   write is durable; committed offsets become readable at that moment and not before.
 //! - Replaying the records of all durable appends in log order gives the same offsets, generations,
-//!   members and assignments ([`GroupShard::replay`]).
+//!   members and assignments ([`replay`](crate::coordinator::Machine::replay)).
 //! - A group has one type at a time.
 //!
 //! Source: Kafka's group coordinator (Apache Kafka 4), KIP-211 (offset expiry). Record formats are
@@ -38,24 +38,19 @@ mod shard;
 mod state;
 #[cfg(test)]
 mod tests;
-#[allow(
-    dead_code,
-    reason = "the first group type of the new protocols follows"
-)]
-mod wire;
 
 pub use classic::{ClassicState, DescribedGroup, DescribedMember};
 pub use describe::ListedGroup;
-pub use effect::{AppendId, AppendOutcome, Effect, Input, Now, TimerId, Token};
+pub use effect::{Effect, Input, TimerId};
 pub use error::GroupError;
 pub use modern::Assignment;
 pub use offsets::{CommittedOffset, OffsetEntry};
-pub use records::{Record, RecordError, RecordKey};
+pub use records::RecordKey;
 pub use request::{
     CommitOffset, HeartbeatRequest, JoinProtocol, JoinRefusal, JoinRequest, Joined, JoinedMember,
     LeaveRequest, LeavingMember, LeftMember, MemberIdRule, MissingGroup, OffsetCommitRequest,
     OffsetDeleteRequest, Response, SkipAssignment, SyncRequest, Synced,
 };
 pub use settings::GroupSettings;
-pub use shard::{GroupShard, Replayed};
+pub use shard::GroupShard;
 pub use state::{GroupState, GroupType};

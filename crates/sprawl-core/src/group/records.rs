@@ -8,52 +8,10 @@
 //! Source: Kafka's OffsetCommitKey/Value and GroupMetadataKey/Value message definitions, KIP-915.
 
 use bytes::Bytes;
-use thiserror::Error;
 
 use super::offsets::CommittedOffset;
-use super::wire::{Encoding, Reader, Writer};
-
-/// A key and value of `__consumer_offsets`; no value is a tombstone.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Record {
-    /// The key.
-    pub key: Bytes,
-    /// The value.
-    pub value: Option<Bytes>,
-}
-
-/// Why a record could not be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum RecordError {
-    /// The record ends too early.
-    #[error("expected {expected} more bytes, found {found}")]
-    Short {
-        /// Bytes, or elements of at least one byte, that should follow.
-        expected: usize,
-        /// Bytes that do follow.
-        found: usize,
-    },
-    /// A length is negative.
-    #[error("expected a length, found {0}")]
-    Length(i64),
-    /// A varint does not end within 32 bits.
-    #[error("expected a varint of at most 32 bits, found a longer one")]
-    Varint,
-    /// A string is not UTF-8.
-    #[error("expected a UTF-8 string, found other bytes")]
-    Utf8,
-    /// Null where a value is needed.
-    #[error("expected a value, found null")]
-    Null,
-    /// A value of a version this code does not know.
-    #[error("expected a value version from 0 to {known_max}, found {found}")]
-    ValueVersion {
-        /// The newest version that is read.
-        known_max: i16,
-        /// The version found.
-        found: i16,
-    },
-}
+use crate::coordinator::wire::{Encoding, Reader, Writer};
+use crate::coordinator::{Record, RecordError};
 
 /// What a record is about.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,11 +3,11 @@
 //! Source: DeleteGroups 0 to 2 (KIP-229), OffsetDelete 0 (KIP-496).
 
 use super::any::Group;
-use super::effect::Token;
 use super::error::GroupError;
 use super::offsets::{Offsets, Partitions};
 use super::request::{OffsetDeleteRequest, Response};
 use super::shard::{Context, Groups, Tombstone};
+use crate::coordinator::Token;
 
 pub(super) fn on_delete_groups(
     groups: &mut Groups,

@@ -4,6 +4,7 @@
 //! files beside this one, one per request.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use sprawl_model::Offset;
@@ -15,15 +16,18 @@ use super::classic::{
     on_leave, on_session_timeout, on_static_return_appended, on_sync,
 };
 use super::commit::{on_offset_commit, on_partitions_deleted};
-use super::effect::{AppendId, AppendOutcome, Effect, Input, Now, TimerId, Token};
+use super::effect::{Effect, Input, TimerId};
 use super::error::GroupError;
 use super::expiry::on_offset_expiry;
 use super::offsets::{OffsetChange, Offsets, Partitions};
-use super::records::{Record, RecordError, RecordKey, decode_offset_commit};
+use super::records::{RecordKey, decode_offset_commit};
 use super::remove::{on_delete_groups, on_offset_delete};
 use super::request::Response;
 use super::settings::GroupSettings;
 use super::state::GroupState;
+use crate::coordinator::{
+    AppendId, AppendOutcome, BatchKind, Machine, Now, Record, RecordError, Replayed, Token,
+};
 use crate::metadata::MetadataImage;
 
 /// Every group of one partition of `__consumer_offsets`.
@@ -37,18 +41,6 @@ pub struct GroupShard {
 }
 
 pub(super) type Groups = BTreeMap<String, Group>;
-
-/// What a replayed record was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Replayed {
-    /// State was changed.
-    Applied,
-    /// The record belongs to a protocol this code does not know; it was passed over.
-    UnknownKey {
-        /// The version of its key.
-        version: i16,
-    },
-}
 
 /// What happens to a group once its append has ended.
 #[derive(Debug)]
@@ -147,7 +139,11 @@ impl Context<'_> {
         };
         self.appends.in_flight.insert(append, in_flight);
         self.appended = Some(append);
-        self.effects.push(Effect::Append { append, records });
+        self.effects.push(Effect::Append {
+            append,
+            kind: BatchKind::Plain,
+            records,
+        });
     }
 
     /// Appends tombstones in batches of bounded size. `deleted` are the groups they delete.
@@ -218,9 +214,14 @@ impl Tombstone {
     }
 }
 
-impl GroupShard {
-    /// A shard without groups; [`Self::replay`] fills it.
-    pub fn new(settings: GroupSettings) -> Self {
+impl Machine for GroupShard {
+    type Settings = GroupSettings;
+    type Input = Input;
+    type Response = Response;
+    type Timer = TimerId;
+    type Errand = Infallible;
+
+    fn new(settings: GroupSettings) -> Self {
         Self {
             settings,
             groups: BTreeMap::new(),
@@ -230,8 +231,57 @@ impl GroupShard {
         }
     }
 
-    /// Takes over one record of the log. Records are given in log order, before [`Input::Loaded`].
-    pub fn replay(&mut self, record: &Record) -> Result<Replayed, RecordError> {
+    fn replay(&mut self, batch: BatchKind, record: &Record) -> Result<Replayed, RecordError> {
+        match batch {
+            BatchKind::Plain | BatchKind::Transactional(_) => self.replay_record(record),
+            // Control batches end transactions, which hold no offsets of this coordinator.
+            BatchKind::Control(_) => Ok(Replayed::Applied),
+        }
+    }
+
+    fn step(&mut self, now: Now, input: Input) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        let Self {
+            settings,
+            groups,
+            offsets,
+            appends,
+            metadata,
+        } = self;
+        let image = Arc::clone(metadata);
+        let cx = &mut Context {
+            now,
+            settings,
+            metadata: &image,
+            appends,
+            effects: &mut effects,
+            appended: None,
+        };
+        match input {
+            Input::Loaded => on_loaded(groups, offsets, cx),
+            Input::Unload => on_unload(groups, cx),
+            Input::Join(token, request) => on_join(groups, cx, token, request),
+            Input::Sync(token, request) => on_sync(groups, cx, token, request),
+            Input::Heartbeat(token, request) => on_heartbeat(groups, cx, token, &request),
+            Input::Leave(token, request) => on_leave(groups, cx, token, request),
+            Input::OffsetCommit(token, request) => on_offset_commit(groups, cx, token, request),
+            Input::OffsetDelete(token, request) => {
+                on_offset_delete(groups, offsets, cx, token, &request);
+            }
+            Input::DeleteGroups(token, group_ids) => {
+                on_delete_groups(groups, offsets, cx, token, group_ids);
+            }
+            Input::PartitionsDeleted(partitions) => on_partitions_deleted(offsets, cx, &partitions),
+            Input::MetadataChanged(changed) => *metadata = changed,
+            Input::Timer(timer) => on_timer(groups, offsets, cx, timer),
+            Input::Appended(append, outcome) => on_appended(groups, offsets, cx, append, outcome),
+        }
+        effects
+    }
+}
+
+impl GroupShard {
+    fn replay_record(&mut self, record: &Record) -> Result<Replayed, RecordError> {
         match RecordKey::decode(&record.key)? {
             RecordKey::OffsetCommit {
                 group_id,
@@ -271,47 +321,6 @@ impl GroupShard {
             RecordKey::Unknown { version } => return Ok(Replayed::UnknownKey { version }),
         }
         Ok(Replayed::Applied)
-    }
-
-    /// Takes one input and says what is to be done, in order.
-    pub fn step(&mut self, now: Now, input: Input) -> Vec<Effect> {
-        let mut effects = Vec::new();
-        let Self {
-            settings,
-            groups,
-            offsets,
-            appends,
-            metadata,
-        } = self;
-        let image = Arc::clone(metadata);
-        let cx = &mut Context {
-            now,
-            settings,
-            metadata: &image,
-            appends,
-            effects: &mut effects,
-            appended: None,
-        };
-        match input {
-            Input::Loaded => on_loaded(groups, offsets, cx),
-            Input::Unload => on_unload(groups, cx),
-            Input::Join(token, request) => on_join(groups, cx, token, request),
-            Input::Sync(token, request) => on_sync(groups, cx, token, request),
-            Input::Heartbeat(token, request) => on_heartbeat(groups, cx, token, &request),
-            Input::Leave(token, request) => on_leave(groups, cx, token, request),
-            Input::OffsetCommit(token, request) => on_offset_commit(groups, cx, token, request),
-            Input::OffsetDelete(token, request) => {
-                on_offset_delete(groups, offsets, cx, token, &request);
-            }
-            Input::DeleteGroups(token, group_ids) => {
-                on_delete_groups(groups, offsets, cx, token, group_ids);
-            }
-            Input::PartitionsDeleted(partitions) => on_partitions_deleted(offsets, cx, &partitions),
-            Input::MetadataChanged(changed) => *metadata = changed,
-            Input::Timer(timer) => on_timer(groups, offsets, cx, timer),
-            Input::Appended(append, outcome) => on_appended(groups, offsets, cx, append, outcome),
-        }
-        effects
     }
 
     /// How many groups are in each state.
@@ -426,7 +435,8 @@ fn on_appended(
                 on_durable(groups, offsets, cx, in_flight);
             }
         }
-        AppendOutcome::Refused(error) => {
+        AppendOutcome::Refused(refusal) => {
+            let error = GroupError::from(refusal);
             let Some(in_flight) = cx.appends.in_flight.remove(&append) else {
                 return;
             };

@@ -181,6 +181,29 @@ pub(super) const TABLE: [Layouts; ApiKey::ALL.len()] = [
              leader_epoch:i32 end_offset:i64}]}]",
     },
     Layouts {
+        key: ApiKey::DescribeAcls,
+        request: "resource_type_filter:i8 resource_name_filter:str? pattern_type_filter:i8 \
+             principal_filter:str? host_filter:str? operation:i8 permission_type:i8",
+        response: "throttle_time_ms:i32 error_code:i16 error_message:str? \
+             resources:[{resource_type:i8 resource_name:str pattern_type:i8 acls:[{principal:str \
+             host:str operation:i8 permission_type:i8}]}]",
+    },
+    Layouts {
+        key: ApiKey::CreateAcls,
+        request: "creations:[{resource_type:i8 resource_name:str resource_pattern_type:i8 \
+             principal:str host:str operation:i8 permission_type:i8}]",
+        response: "throttle_time_ms:i32 results:[{error_code:i16 error_message:str?}]",
+    },
+    Layouts {
+        key: ApiKey::DeleteAcls,
+        request: "filters:[{resource_type_filter:i8 resource_name_filter:str? \
+             pattern_type_filter:i8 principal_filter:str? host_filter:str? operation:i8 \
+             permission_type:i8}]",
+        response: "throttle_time_ms:i32 filter_results:[{error_code:i16 error_message:str? \
+             matching_acls:[{error_code:i16 error_message:str? resource_type:i8 resource_name:str \
+             pattern_type:i8 principal:str host:str operation:i8 permission_type:i8}]}]",
+    },
+    Layouts {
         key: ApiKey::DescribeConfigs,
         request: "resources:[{resource_type:i8 resource_name:str configuration_keys:[str]?}] \
              include_synonyms:bool include_documentation:bool@3+",
@@ -197,6 +220,12 @@ pub(super) const TABLE: [Layouts; ApiKey::ALL.len()] = [
              resource_type:i8 resource_name:str}]",
     },
     Layouts {
+        key: ApiKey::AlterReplicaLogDirs,
+        request: "dirs:[{path:str topics:[{name:str partitions:[i32]}]}]",
+        response: "throttle_time_ms:i32 results:[{topic_name:str partitions:[{partition_index:i32 \
+             error_code:i16}]}]",
+    },
+    Layouts {
         key: ApiKey::DescribeLogDirs,
         request: "topics:[{topic:str partitions:[i32]}]?",
         response: "throttle_time_ms:i32 error_code:i16@3+ results:[{error_code:i16 log_dir:str \
@@ -211,9 +240,43 @@ pub(super) const TABLE: [Layouts; ApiKey::ALL.len()] = [
         response: "throttle_time_ms:i32 results:[{name:str error_code:i16 error_message:str?}]",
     },
     Layouts {
+        key: ApiKey::CreateDelegationToken,
+        request: "owner_principal_type:str@3+? owner_principal_name:str@3+? \
+             renewers:[{principal_type:str principal_name:str}] max_lifetime_ms:i64",
+        response: "error_code:i16 principal_type:str principal_name:str \
+             token_requester_principal_type:str@3+ token_requester_principal_name:str@3+ \
+             issue_timestamp_ms:i64 expiry_timestamp_ms:i64 max_timestamp_ms:i64 token_id:str \
+             hmac:bytes throttle_time_ms:i32",
+    },
+    Layouts {
+        key: ApiKey::RenewDelegationToken,
+        request: "hmac:bytes renew_period_ms:i64",
+        response: "error_code:i16 expiry_timestamp_ms:i64 throttle_time_ms:i32",
+    },
+    Layouts {
+        key: ApiKey::ExpireDelegationToken,
+        request: "hmac:bytes expiry_time_period_ms:i64",
+        response: "error_code:i16 expiry_timestamp_ms:i64 throttle_time_ms:i32",
+    },
+    Layouts {
+        key: ApiKey::DescribeDelegationToken,
+        request: "owners:[{principal_type:str principal_name:str}]?",
+        response: "error_code:i16 tokens:[{principal_type:str principal_name:str \
+             token_requester_principal_type:str@3+ token_requester_principal_name:str@3+ \
+             issue_timestamp:i64 expiry_timestamp:i64 max_timestamp:i64 token_id:str hmac:bytes \
+             renewers:[{principal_type:str principal_name:str}]}] throttle_time_ms:i32",
+    },
+    Layouts {
         key: ApiKey::DeleteGroups,
         request: "groups_names:[str]",
         response: "throttle_time_ms:i32 results:[{group_id:str error_code:i16}]",
+    },
+    Layouts {
+        key: ApiKey::ElectLeaders,
+        request: "election_type:i8@1+ topic_partitions:[{topic:str partitions:[i32]}]? \
+             timeout_ms:i32",
+        response: "throttle_time_ms:i32 error_code:i16@1+ replica_election_results:[{topic:str \
+             partition_result:[{partition_id:i32 error_code:i16 error_message:str?}]}]",
     },
     Layouts {
         key: ApiKey::IncrementalAlterConfigs,
@@ -223,10 +286,37 @@ pub(super) const TABLE: [Layouts; ApiKey::ALL.len()] = [
              resource_type:i8 resource_name:str}]",
     },
     Layouts {
+        key: ApiKey::AlterPartitionReassignments,
+        request: "timeout_ms:i32 allow_replication_factor_change:bool@1+ topics:[{name:str \
+             partitions:[{partition_index:i32 replicas:[i32]?}]}]",
+        response: "throttle_time_ms:i32 allow_replication_factor_change:bool@1+ error_code:i16 \
+             error_message:str? responses:[{name:str partitions:[{partition_index:i32 \
+             error_code:i16 error_message:str?}]}]",
+    },
+    Layouts {
+        key: ApiKey::ListPartitionReassignments,
+        request: "timeout_ms:i32 topics:[{name:str partition_indexes:[i32]}]?",
+        response: "throttle_time_ms:i32 error_code:i16 error_message:str? topics:[{name:str \
+             partitions:[{partition_index:i32 replicas:[i32] adding_replicas:[i32] \
+             removing_replicas:[i32]}]}]",
+    },
+    Layouts {
         key: ApiKey::OffsetDelete,
         request: "group_id:str topics:[{name:str partitions:[{partition_index:i32}]}]",
         response: "error_code:i16 throttle_time_ms:i32 topics:[{name:str \
              partitions:[{partition_index:i32 error_code:i16}]}]",
+    },
+    Layouts {
+        key: ApiKey::DescribeQuorum,
+        request: "topics:[{topic_name:str partitions:[{partition_index:i32}]}]",
+        response: "error_code:i16 error_message:str@2+? topics:[{topic_name:str \
+             partitions:[{partition_index:i32 error_code:i16 error_message:str@2+? leader_id:i32 \
+             leader_epoch:i32 high_watermark:i64 current_voters:[{replica_id:i32 \
+             replica_directory_id:uuid@2+ log_end_offset:i64 last_fetch_timestamp:i64@1+ \
+             last_caught_up_timestamp:i64@1+}] observers:[{replica_id:i32 \
+             replica_directory_id:uuid@2+ log_end_offset:i64 last_fetch_timestamp:i64@1+ \
+             last_caught_up_timestamp:i64@1+}]}]}] nodes:[{node_id:i32@2+ listeners:[{name:str@2+ \
+             host:str@2+ port:i16@2+}]@2+}]@2+",
     },
     Layouts {
         key: ApiKey::DescribeCluster,
@@ -235,6 +325,11 @@ pub(super) const TABLE: [Layouts; ApiKey::ALL.len()] = [
         response: "throttle_time_ms:i32 error_code:i16 error_message:str? endpoint_type:i8@1+ \
              cluster_id:str controller_id:i32 brokers:[{broker_id:i32 host:str port:i32 \
              rack:str? is_fenced:bool@2+}] cluster_authorized_operations:i32",
+    },
+    Layouts {
+        key: ApiKey::UnregisterBroker,
+        request: "broker_id:i32",
+        response: "throttle_time_ms:i32 error_code:i16 error_message:str?",
     },
     Layouts {
         key: ApiKey::ListConfigResources,
@@ -252,5 +347,16 @@ pub(super) const TABLE: [Layouts; ApiKey::ALL.len()] = [
              eligible_leader_replicas:[i32]? last_known_elr:[i32]? offline_replicas:[i32]}] \
              topic_authorized_operations:i32}] next_cursor:{topic_name:str \
              partition_index:i32}?",
+    },
+    Layouts {
+        key: ApiKey::AddRaftVoter,
+        request: "cluster_id:str? timeout_ms:i32 voter_id:i32 voter_directory_id:uuid \
+             listeners:[{name:str host:str port:i16}] ack_when_committed:bool@1+",
+        response: "throttle_time_ms:i32 error_code:i16 error_message:str?",
+    },
+    Layouts {
+        key: ApiKey::RemoveRaftVoter,
+        request: "cluster_id:str? voter_id:i32 voter_directory_id:uuid",
+        response: "throttle_time_ms:i32 error_code:i16 error_message:str?",
     },
 ];

@@ -22,18 +22,6 @@ fn open_connections(node: &Node) -> usize {
     node.broker.broker.connections().open()
 }
 
-/// A frame with a header and a body.
-fn frame(key: i16, version: i16, body: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![0, 0, 0, 0];
-    bytes.extend_from_slice(&key.to_be_bytes());
-    bytes.extend_from_slice(&version.to_be_bytes());
-    bytes.extend_from_slice(&[0, 0, 0, 5, 0xff, 0xff]); // correlation id 5, no client id
-    bytes.extend_from_slice(body);
-    let size = i32::try_from(bytes.len() - 4).unwrap();
-    bytes[..4].copy_from_slice(&size.to_be_bytes());
-    bytes
-}
-
 #[test]
 fn frame_sizes_below_zero_and_beyond_the_limit_close_the_connection() {
     simulate(async {

@@ -2,8 +2,8 @@
 
 use super::membership::ClassicGroup;
 use super::state::ClassicState;
+use crate::coordinator::Token;
 use crate::group::any::Group;
-use crate::group::effect::Token;
 use crate::group::error::GroupError;
 use crate::group::request::{HeartbeatRequest, Response};
 use crate::group::shard::{Context, Groups};

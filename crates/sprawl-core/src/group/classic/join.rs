@@ -2,7 +2,7 @@
 //!
 //! Source: JoinGroup 0 to 9; KIP-394 (member id required), KIP-345 (static members).
 
-use crate::group::effect::Token;
+use crate::coordinator::Token;
 use crate::group::error::GroupError;
 use std::collections::BTreeMap;
 
@@ -11,10 +11,10 @@ use super::membership::ClassicGroup;
 use super::records::group_record;
 use super::state::ClassicState;
 use super::static_member::rejoin_static_member;
+use crate::coordinator::wire::fits;
 use crate::group::any::Group;
 use crate::group::request::{JoinRequest, MemberIdRule, Response};
 use crate::group::shard::{AfterAppend, Context, Groups};
-use crate::group::wire::fits;
 
 pub(in crate::group) fn on_join(
     groups: &mut Groups,

@@ -4,8 +4,8 @@
 
 use super::membership::ClassicGroup;
 use super::state::ClassicState;
+use crate::coordinator::Token;
 use crate::group::any::Group;
-use crate::group::effect::Token;
 use crate::group::error::GroupError;
 use crate::group::request::{LeaveRequest, LeavingMember, LeftMember, Response};
 use crate::group::shard::{Context, Groups};

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::records::MemberValue;
-use crate::group::effect::Token;
+use crate::coordinator::Token;
 use crate::group::request::{JoinProtocol, JoinRequest};
 
 /// A member of a group.

@@ -16,7 +16,7 @@ use super::member::Member;
 use super::records::{GroupValue, MemberValue};
 use super::state::ClassicState;
 use super::subscription::{CONSUMER_PROTOCOL_TYPE, subscribed_topics};
-use crate::group::effect::{Now, Token};
+use crate::coordinator::{Now, Token};
 use crate::group::error::GroupError;
 use crate::group::request::{JoinProtocol, JoinRequest, Joined, JoinedMember, Response};
 use crate::group::shard::Context;

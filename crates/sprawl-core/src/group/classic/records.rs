@@ -10,8 +10,9 @@ use bytes::Bytes;
 
 use super::member::Member;
 use super::membership::ClassicGroup;
-use crate::group::records::{Record, RecordError, group_key, value_reader};
-use crate::group::wire::{Reader, Writer};
+use crate::coordinator::wire::{Reader, Writer};
+use crate::coordinator::{Record, RecordError};
+use crate::group::records::{group_key, value_reader};
 
 /// A group's metadata, as its record holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use super::member::Member;
 use super::membership::ClassicGroup;
 use super::records::group_record;
 use super::state::ClassicState;
-use crate::group::effect::Token;
+use crate::coordinator::Token;
 use crate::group::error::GroupError;
 use crate::group::request::{JoinRequest, Response, SkipAssignment};
 use crate::group::shard::{AfterAppend, Context, Stored};

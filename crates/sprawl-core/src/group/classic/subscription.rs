@@ -5,8 +5,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::group::records::RecordError;
-use crate::group::wire::Reader;
+use crate::coordinator::RecordError;
+use crate::coordinator::wire::Reader;
 
 /// The protocol type of consumers.
 pub(in crate::group) const CONSUMER_PROTOCOL_TYPE: &str = "consumer";

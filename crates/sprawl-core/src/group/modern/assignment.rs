@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sprawl_model::TopicId;
 
-use crate::group::records::RecordError;
-use crate::group::wire::{Reader, Writer};
+use crate::coordinator::RecordError;
+use crate::coordinator::wire::{Reader, Writer};
 
 /// Partitions by topic; no topic has an empty set.
 pub type Assignment = BTreeMap<TopicId, BTreeSet<i32>>;

@@ -4,12 +4,11 @@ use bytes::Bytes;
 use expect_test::expect;
 use proptest::prelude::*;
 
+use crate::coordinator::{BatchKind, Machine, Now, Record, RecordError, Replayed};
 use crate::group::classic::records::{GroupValue, MemberValue};
 use crate::group::offsets::CommittedOffset;
 use crate::group::records::{decode_offset_commit, group_key, offset_commit_value};
-use crate::group::{
-    GroupSettings, GroupShard, Input, Now, Record, RecordError, RecordKey, Replayed,
-};
+use crate::group::{GroupSettings, GroupShard, Input, RecordKey};
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -108,7 +107,7 @@ fn record_of_a_later_protocol_is_passed_over() {
         value: None,
     };
     assert_eq!(
-        shard.replay(&record),
+        shard.replay(BatchKind::Plain, &record),
         Ok(Replayed::UnknownKey { version: 3 })
     );
 }
@@ -137,9 +136,10 @@ proptest! {
         let good_key = group_key("g").encode();
         let value = value.map(|value| Bytes::from(framed(value)));
         let outcomes = [
-            shard.replay(&Record { key: framed(key).into(), value: value.clone() }),
-            shard.replay(&Record { key: good_key, value }),
-        ];
+            Record { key: framed(key).into(), value: value.clone() },
+            Record { key: good_key, value },
+        ]
+        .map(|record| shard.replay(BatchKind::Plain, &record));
         let replayed = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
         let known = shard.list().count();
         prop_assert!(known <= replayed, "a record that is refused makes no group");

@@ -10,12 +10,14 @@ use std::fmt::Write;
 use bytes::{BufMut, Bytes, BytesMut};
 use sprawl_model::{Offset, PartitionId, TopicPartition};
 
+use crate::coordinator::{
+    AppendId, AppendOutcome, AppendRefusal, BatchKind, Machine, Now, Record, Replayed, Token,
+};
 use crate::group::classic::subscription::subscribed_topics;
 use crate::group::{
-    AppendId, AppendOutcome, CommitOffset, Effect, GroupError, GroupSettings, GroupShard,
-    GroupState, HeartbeatRequest, Input, JoinProtocol, JoinRequest, LeaveRequest, LeavingMember,
-    MemberIdRule, MissingGroup, Now, OffsetCommitRequest, OffsetDeleteRequest, Record, Replayed,
-    Response, SkipAssignment, SyncRequest, TimerId, Token,
+    CommitOffset, Effect, GroupError, GroupSettings, GroupShard, GroupState, HeartbeatRequest,
+    Input, JoinProtocol, JoinRequest, LeaveRequest, LeavingMember, MemberIdRule, MissingGroup,
+    OffsetCommitRequest, OffsetDeleteRequest, Response, SkipAssignment, SyncRequest, TimerId,
 };
 
 pub(super) struct Script {
@@ -290,7 +292,15 @@ impl Script {
                     assert!(self.answered.insert(token), "a request is answered once");
                     writeln!(self.trace, "  {} <- {}", token.0, show(&response)).unwrap();
                 }
-                Effect::Append { append, records } => self.appends.push_back((append, records)),
+                Effect::Append {
+                    append,
+                    kind,
+                    records,
+                } => {
+                    assert_eq!(kind, BatchKind::Plain);
+                    self.appends.push_back((append, records));
+                }
+                Effect::Errand(never) => match never {},
                 Effect::SetTimer { timer, deadline_ms } => {
                     self.timers.insert(timer, deadline_ms);
                 }
@@ -312,7 +322,7 @@ impl Script {
                 self.log.extend(records);
                 AppendOutcome::Durable(base_offset)
             } else {
-                AppendOutcome::Refused(GroupError::UnknownServerError)
+                AppendOutcome::Refused(AppendRefusal::TooLarge)
             };
             self.step(Input::Appended(append, outcome));
         }
@@ -352,7 +362,10 @@ impl Script {
     fn replayed(&self) -> GroupShard {
         let mut shard = GroupShard::new(self.settings.clone());
         for record in &self.log {
-            assert_eq!(shard.replay(record), Ok(Replayed::Applied));
+            assert_eq!(
+                shard.replay(BatchKind::Plain, record),
+                Ok(Replayed::Applied)
+            );
         }
         shard
     }

@@ -4,17 +4,19 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use sprawl_core::coordinator::{AppendRefusal, Token};
 use sprawl_core::group::{
     CommitOffset, GroupError, GroupSettings, GroupState, Input, JoinProtocol, JoinRequest,
-    MemberIdRule, MissingGroup, OffsetCommitRequest, Response, SkipAssignment, Token,
+    MemberIdRule, MissingGroup, OffsetCommitRequest, Response, SkipAssignment,
 };
 use sprawl_io::Io;
 use sprawl_model::batch::{BatchHeader, set_base_offset};
 use sprawl_model::{Offset, TopicId, TopicPartition};
 use tokio::sync::watch;
 
-use super::log::{AppendRefused, CoordinatorLog, DurableOffset};
-use super::{CoordinatorError, GroupCoordinator};
+use super::GroupCoordinator;
+use crate::coordinator::CoordinatorError;
+use crate::coordinator::log::{AppendRefused, CoordinatorLog, DurableOffset};
 
 /// A log whose disk does as a test says.
 #[derive(Debug)]
@@ -51,7 +53,7 @@ impl MemoryLog {
 impl CoordinatorLog for MemoryLog {
     fn append(&self, mut batch: BytesMut) -> Result<DurableOffset, AppendRefused> {
         if *self.disk.borrow() == Disk::Full {
-            return Err(AppendRefused::Refused(GroupError::CoordinatorNotAvailable));
+            return Err(AppendRefused::Refused(AppendRefusal::DiskFull));
         }
         let mut batches = self.batches.lock().unwrap();
         let base_offset = Self::end(&batches);

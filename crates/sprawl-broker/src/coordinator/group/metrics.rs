@@ -1,12 +1,11 @@
 //! The group coordinator's metric names and handles.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, gauge};
-use sprawl_core::group::GroupState;
+use sprawl_core::group::{GroupShard, GroupState};
 
-use super::shard::Shard;
+use crate::coordinator::shard::Shard;
 
 /// Groups, by state.
 const GROUPS: &str = "sprawl_groups";
@@ -14,9 +13,6 @@ const GROUPS: &str = "sprawl_groups";
 const COMMITTED_OFFSETS: &str = "sprawl_group_committed_offsets";
 /// Offsets committed, one a partition.
 const OFFSET_COMMITS_TOTAL: &str = "sprawl_group_offset_commits_total";
-
-/// How often the gauges are brought up to date.
-pub(super) const UPDATE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Handles, looked up once.
 pub(super) struct GroupMetrics {
@@ -54,7 +50,7 @@ impl GroupMetrics {
     }
 
     /// Brings the gauges up to date. O(groups + partitions with offsets).
-    pub(super) fn update(&self, shards: &[Arc<Shard>]) {
+    pub(super) fn update(&self, shards: &[Arc<Shard<GroupShard>>]) {
         let mut offset_count = 0;
         let mut group_counts = vec![0_usize; self.groups.len()];
         for shard in shards {

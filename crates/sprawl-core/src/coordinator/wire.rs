@@ -7,11 +7,11 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use uuid::Uuid;
 
-use super::records::RecordError;
+use super::record::RecordError;
 
 /// Whether lengths are plain or compact (KIP-482).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Encoding {
+pub(crate) enum Encoding {
     /// int16 or int32 lengths.
     Plain,
     /// Unsigned varint lengths, one added; 0 is null.
@@ -19,20 +19,20 @@ pub(super) enum Encoding {
 }
 
 /// Reads from the front of `bytes`.
-pub(super) struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     bytes: &'a [u8],
     encoding: Encoding,
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self {
             bytes,
             encoding: Encoding::Plain,
         }
     }
 
-    pub(super) fn set_encoding(&mut self, encoding: Encoding) {
+    pub(crate) fn set_encoding(&mut self, encoding: Encoding) {
         self.encoding = encoding;
     }
 
@@ -54,23 +54,23 @@ impl<'a> Reader<'a> {
         Ok(array)
     }
 
-    pub(super) fn int8(&mut self) -> Result<i8, RecordError> {
+    pub(crate) fn int8(&mut self) -> Result<i8, RecordError> {
         Ok(i8::from_be_bytes(self.array()?))
     }
 
-    pub(super) fn uuid(&mut self) -> Result<Uuid, RecordError> {
+    pub(crate) fn uuid(&mut self) -> Result<Uuid, RecordError> {
         Ok(Uuid::from_bytes(self.array()?))
     }
 
-    pub(super) fn int16(&mut self) -> Result<i16, RecordError> {
+    pub(crate) fn int16(&mut self) -> Result<i16, RecordError> {
         Ok(i16::from_be_bytes(self.array()?))
     }
 
-    pub(super) fn int32(&mut self) -> Result<i32, RecordError> {
+    pub(crate) fn int32(&mut self) -> Result<i32, RecordError> {
         Ok(i32::from_be_bytes(self.array()?))
     }
 
-    pub(super) fn int64(&mut self) -> Result<i64, RecordError> {
+    pub(crate) fn int64(&mut self) -> Result<i64, RecordError> {
         Ok(i64::from_be_bytes(self.array()?))
     }
 
@@ -107,7 +107,7 @@ impl<'a> Reader<'a> {
             .map_err(|_| RecordError::Length(length))
     }
 
-    pub(super) fn nullable_string(&mut self) -> Result<Option<String>, RecordError> {
+    pub(crate) fn nullable_string(&mut self) -> Result<Option<String>, RecordError> {
         let Some(size) = self.length(|reader| reader.int16().map(i32::from))? else {
             return Ok(None);
         };
@@ -115,25 +115,25 @@ impl<'a> Reader<'a> {
         Ok(Some(text.to_owned()))
     }
 
-    pub(super) fn string(&mut self) -> Result<String, RecordError> {
+    pub(crate) fn string(&mut self) -> Result<String, RecordError> {
         self.nullable_string()?.ok_or(RecordError::Null)
     }
 
-    pub(super) fn nullable_bytes(&mut self) -> Result<Option<&'a [u8]>, RecordError> {
+    pub(crate) fn nullable_bytes(&mut self) -> Result<Option<&'a [u8]>, RecordError> {
         match self.length(Self::int32)? {
             Some(size) => self.take(size).map(Some),
             None => Ok(None),
         }
     }
 
-    pub(super) fn bytes(&mut self) -> Result<Bytes, RecordError> {
+    pub(crate) fn bytes(&mut self) -> Result<Bytes, RecordError> {
         let bytes = self.nullable_bytes()?.ok_or(RecordError::Null)?;
         Ok(Bytes::copy_from_slice(bytes))
     }
 
     /// The count of an array. Each element takes at least one byte, so that a count larger than
     /// what is left is a lie; callers push element by element and reserve nothing.
-    pub(super) fn count(&mut self) -> Result<usize, RecordError> {
+    pub(crate) fn count(&mut self) -> Result<usize, RecordError> {
         let count = self.length(Self::int32)?.ok_or(RecordError::Null)?;
         if count > self.bytes.len() {
             return Err(RecordError::Short {
@@ -145,13 +145,13 @@ impl<'a> Reader<'a> {
     }
 
     /// Skips the tagged fields at the end of a flexible structure; nothing in the plain encoding.
-    pub(super) fn tagged_fields(&mut self) -> Result<(), RecordError> {
+    pub(crate) fn tagged_fields(&mut self) -> Result<(), RecordError> {
         self.tags(|_, _| Ok(()))
     }
 
     /// Gives each tagged field at the end of a flexible structure to `each`, as its tag and a
     /// reader of its bytes.
-    pub(super) fn tags(
+    pub(crate) fn tags(
         &mut self,
         mut each: impl FnMut(u32, &mut Reader<'a>) -> Result<(), RecordError>,
     ) -> Result<(), RecordError> {
@@ -174,14 +174,14 @@ impl<'a> Reader<'a> {
 /// Writes one of the two encodings. In the plain one, strings longer than an int16 counts are
 /// refused.
 #[derive(Debug)]
-pub(super) struct Writer {
+pub(crate) struct Writer {
     bytes: BytesMut,
     encoding: Encoding,
 }
 
 impl Writer {
     /// Begins a key or value of a version without flexible fields.
-    pub(super) fn version(version: i16) -> Self {
+    pub(crate) fn version(version: i16) -> Self {
         let mut writer = Self {
             bytes: BytesMut::new(),
             encoding: Encoding::Plain,
@@ -191,7 +191,7 @@ impl Writer {
     }
 
     /// Begins a value of a flexible version.
-    pub(super) fn flexible(version: i16) -> Self {
+    pub(crate) fn flexible(version: i16) -> Self {
         Self {
             encoding: Encoding::Compact,
             ..Self::version(version)
@@ -206,22 +206,22 @@ impl Writer {
         }
     }
 
-    pub(super) fn int8(&mut self, value: i8) -> &mut Self {
+    pub(crate) fn int8(&mut self, value: i8) -> &mut Self {
         self.bytes.put_i8(value);
         self
     }
 
-    pub(super) fn int32(&mut self, value: i32) -> &mut Self {
+    pub(crate) fn int32(&mut self, value: i32) -> &mut Self {
         self.bytes.put_i32(value);
         self
     }
 
-    pub(super) fn int64(&mut self, value: i64) -> &mut Self {
+    pub(crate) fn int64(&mut self, value: i64) -> &mut Self {
         self.bytes.put_i64(value);
         self
     }
 
-    pub(super) fn uuid(&mut self, value: Uuid) -> &mut Self {
+    pub(crate) fn uuid(&mut self, value: Uuid) -> &mut Self {
         self.bytes.put_slice(value.as_bytes());
         self
     }
@@ -244,7 +244,7 @@ impl Writer {
 
     /// Writes a string. Everything written here came over the wire in a string of the same or a
     /// smaller kind, or was cut by [`fits`] before.
-    pub(super) fn string(&mut self, text: &str) -> &mut Self {
+    pub(crate) fn string(&mut self, text: &str) -> &mut Self {
         match self.encoding {
             Encoding::Plain => {
                 let size = i16::try_from(text.len()).expect("callers check `fits` first");
@@ -256,7 +256,7 @@ impl Writer {
         self
     }
 
-    pub(super) fn nullable_string(&mut self, text: Option<&str>) -> &mut Self {
+    pub(crate) fn nullable_string(&mut self, text: Option<&str>) -> &mut Self {
         match (text, self.encoding) {
             (Some(text), _) => return self.string(text),
             (None, Encoding::Plain) => self.bytes.put_i16(-1),
@@ -265,14 +265,14 @@ impl Writer {
         self
     }
 
-    pub(super) fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
         self.count(bytes.len());
         self.bytes.put_slice(bytes);
         self
     }
 
     /// Writes the count of an array.
-    pub(super) fn count(&mut self, count: usize) -> &mut Self {
+    pub(crate) fn count(&mut self, count: usize) -> &mut Self {
         match self.encoding {
             Encoding::Plain => {
                 let count = i32::try_from(count).expect("a request is smaller than 2 GiB");
@@ -284,13 +284,13 @@ impl Writer {
     }
 
     /// Ends a structure of a flexible version that has no tagged field to write.
-    pub(super) fn no_tags(&mut self) -> &mut Self {
+    pub(crate) fn no_tags(&mut self) -> &mut Self {
         self.bytes.put_u8(0);
         self
     }
 
     /// Ends a structure of a flexible version with one tagged field.
-    pub(super) fn one_tag(&mut self, tag: u32, content: impl FnOnce(&mut Self)) -> &mut Self {
+    pub(crate) fn one_tag(&mut self, tag: u32, content: impl FnOnce(&mut Self)) -> &mut Self {
         let mut field = Self::field();
         content(&mut field);
         self.unsigned_varint(1);
@@ -300,13 +300,13 @@ impl Writer {
         self
     }
 
-    pub(super) fn finish(&mut self) -> Bytes {
+    pub(crate) fn finish(&mut self) -> Bytes {
         std::mem::take(&mut self.bytes).freeze()
     }
 }
 
 /// Whether `text` fits a string of the plain encoding. Flexible request versions can carry longer
 /// ones, which the records of `__consumer_offsets` have no place for.
-pub(super) fn fits(text: &str) -> bool {
+pub(crate) fn fits(text: &str) -> bool {
     i16::try_from(text.len()).is_ok()
 }

@@ -1,0 +1,97 @@
+//! Which groups does this broker coordinate?
+//!
+//! The machine is `sprawl_core::group`, one shard a partition of `__consumer_offsets`; everything
+//! else is the [`Coordinator`] that all internal topics share.
+
+mod error;
+mod metrics;
+#[cfg(test)]
+mod tests;
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use sprawl_core::config::BrokerSettings;
+use sprawl_core::group::{GroupSettings, GroupShard};
+use sprawl_core::metadata::OFFSETS_TOPIC;
+use sprawl_io::Io;
+
+use super::Coordinator;
+use super::shard::NoErrands;
+use crate::broker::Broker;
+use metrics::GroupMetrics;
+
+pub(crate) use error::of_group;
+
+/// The groups this broker coordinates.
+#[derive(Debug)]
+pub(crate) struct GroupCoordinator {
+    shards: Coordinator<GroupShard>,
+    metrics: GroupMetrics,
+}
+
+impl Deref for GroupCoordinator {
+    type Target = Coordinator<GroupShard>;
+
+    fn deref(&self) -> &Coordinator<GroupShard> {
+        &self.shards
+    }
+}
+
+/// Kafka's limits of a group, from the broker's settings.
+fn group_settings(settings: &BrokerSettings) -> GroupSettings {
+    let whole_ms =
+        |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    GroupSettings {
+        session_timeout_ms_min: settings.groups.session_timeout_ms_min,
+        session_timeout_ms_max: settings.groups.session_timeout_ms_max,
+        initial_rebalance_delay_ms: u64::try_from(settings.groups.initial_rebalance_delay_ms)
+            .unwrap_or(0),
+        size_max: settings.groups.size_max,
+        offset_metadata_size_max: settings.offsets.metadata_size_max,
+        offsets_retention_ms: i64::try_from(whole_ms(settings.offsets.retention))
+            .unwrap_or(i64::MAX),
+        offsets_retention_check_interval_ms: whole_ms(settings.offsets.retention_check_interval),
+        ..GroupSettings::default()
+    }
+}
+
+impl GroupCoordinator {
+    /// A coordinator without groups.
+    pub(crate) fn new(io: Io, settings: &BrokerSettings) -> Self {
+        Self::with_settings(io, group_settings(settings))
+    }
+
+    fn with_settings(io: Io, settings: GroupSettings) -> Self {
+        Self {
+            shards: Coordinator::new(io, OFFSETS_TOPIC, settings, Arc::new(NoErrands)),
+            metrics: GroupMetrics::register(),
+        }
+    }
+
+    /// Starts the task that drives timers until the broker stops.
+    pub(super) fn start(broker: &Arc<Broker>) {
+        let (driven, stopping) = (broker.coordinator.clone(), broker.clone());
+        broker.io.spawn.task(Box::pin(async move {
+            tokio::select! {
+                biased;
+                () = stopping.stopping() => driven.unload(),
+                () = driven.drive_timers() => {}
+            }
+        }));
+    }
+
+    async fn drive_timers(&self) {
+        self.drive(|shards| self.metrics.update(shards)).await;
+    }
+
+    /// Counts committed offsets, for the metrics.
+    pub(crate) fn count_commits(&self, count: usize) {
+        self.metrics.count_commits(count);
+    }
+
+    /// Draws the id of a new member.
+    pub(crate) fn new_member_id(&self, prefix: &str) -> String {
+        format!("{prefix}-{}", crate::start::random_uuid(&self.io))
+    }
+}
