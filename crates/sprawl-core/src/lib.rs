@@ -8,3 +8,4 @@ pub mod coordinator;
 pub mod group;
 pub mod metadata;
 pub mod partition;
+pub mod transaction;

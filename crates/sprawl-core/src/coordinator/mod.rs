@@ -16,10 +16,7 @@
 mod effect;
 mod machine;
 mod record;
-#[allow(
-    dead_code,
-    reason = "the first flexible records of a coordinator follow"
-)]
+#[allow(dead_code, reason = "single tags are for group types that follow")]
 pub(crate) mod wire;
 
 pub use effect::{AppendId, AppendOutcome, AppendRefusal, BatchKind, Effect, Event, Now, Token};

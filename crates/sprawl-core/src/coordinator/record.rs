@@ -47,6 +47,9 @@ pub enum RecordError {
     /// Null where a value is needed.
     #[error("expected a value, found null")]
     Null,
+    /// A number that stands for nothing.
+    #[error("expected a number with a meaning, found {0}")]
+    Number(i64),
     /// A value of a version this code does not know.
     #[error("expected a value version from 0 to {known_max}, found {found}")]
     ValueVersion {

@@ -134,14 +134,18 @@ impl<'a> Reader<'a> {
     /// The count of an array. Each element takes at least one byte, so that a count larger than
     /// what is left is a lie; callers push element by element and reserve nothing.
     pub(crate) fn count(&mut self) -> Result<usize, RecordError> {
-        let count = self.length(Self::int32)?.ok_or(RecordError::Null)?;
-        if count > self.bytes.len() {
-            return Err(RecordError::Short {
+        self.nullable_count()?.ok_or(RecordError::Null)
+    }
+
+    /// The count of an array as [`Self::count`] reads it; `None` for null.
+    pub(crate) fn nullable_count(&mut self) -> Result<Option<usize>, RecordError> {
+        match self.length(Self::int32)? {
+            Some(count) if count > self.bytes.len() => Err(RecordError::Short {
                 expected: count,
                 found: self.bytes.len(),
-            });
+            }),
+            count => Ok(count),
         }
-        Ok(count)
     }
 
     /// Skips the tagged fields at the end of a flexible structure; nothing in the plain encoding.
@@ -208,6 +212,11 @@ impl Writer {
 
     pub(crate) fn int8(&mut self, value: i8) -> &mut Self {
         self.bytes.put_i8(value);
+        self
+    }
+
+    pub(crate) fn int16(&mut self, value: i16) -> &mut Self {
+        self.bytes.put_i16(value);
         self
     }
 
@@ -283,6 +292,15 @@ impl Writer {
         self
     }
 
+    /// Writes null in the place of an array.
+    pub(crate) fn null_array(&mut self) -> &mut Self {
+        match self.encoding {
+            Encoding::Plain => self.bytes.put_i32(-1),
+            Encoding::Compact => self.bytes.put_u8(0),
+        }
+        self
+    }
+
     /// Ends a structure of a flexible version that has no tagged field to write.
     pub(crate) fn no_tags(&mut self) -> &mut Self {
         self.bytes.put_u8(0);
@@ -297,6 +315,17 @@ impl Writer {
         self.unsigned_varint(tag);
         self.unsigned_varint(u32::try_from(field.bytes.len()).expect("a field is small"));
         self.bytes.put_slice(&field.bytes);
+        self
+    }
+
+    /// Ends a structure of a flexible version with tagged fields, in the order of their tags.
+    pub(crate) fn tag_list(&mut self, fields: &[(u32, Vec<u8>)]) -> &mut Self {
+        self.unsigned_varint(u32::try_from(fields.len()).expect("a record has few tags"));
+        for (tag, content) in fields {
+            self.unsigned_varint(*tag);
+            self.unsigned_varint(u32::try_from(content.len()).expect("a field is small"));
+            self.bytes.put_slice(content);
+        }
         self
     }
 
