@@ -58,9 +58,6 @@ pub trait Disk: Debug + Send + Sync + 'static {
     fn remove_dir_all(&self, path: &Path) -> io::Result<()>;
     /// Makes the names inside a directory durable.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
-    /// Makes everything on the file system that holds `path` durable, data and names, in one call
-    /// (as `syncfs`). Cheaper than a sync a file where there are many.
-    fn sync_all(&self, path: &Path) -> io::Result<()>;
     /// Returns total and available bytes of the disk that holds `path`.
     fn space(&self, path: &Path) -> io::Result<Space>;
     /// Takes an exclusive lock on a file, held until the guard is dropped. Fails with

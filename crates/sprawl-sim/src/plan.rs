@@ -88,13 +88,10 @@ impl Life {
         match random.below(6) {
             0 => {
                 life.faults.push((OpKind::Sync, 1 + random.below(60)));
-                // After a failed sync readers see bytes that no later sync brings to the platter.
-                // Only a restart of the machine shows what is really there, so that is how these
-                // lives end.
-                if let End::Crash(_, operation) = life.end {
-                    life.end = End::Crash(CrashKind::PowerCut, operation);
-                } else {
-                    life.end = End::Crash(CrashKind::PowerCut, 600);
+                // After a failed sync readers see bytes that no later sync brings to the platter:
+                // the process alone starts again and reads them, or the machine and does not.
+                if let End::Close(_) = life.end {
+                    life.end = End::Crash(kind, 600);
                 }
             }
             1 => life.faults.push((OpKind::Write, 1 + random.below(200))),

@@ -99,11 +99,6 @@ impl Disk for RealDisk {
             .map_err(|error| name_path(error, path))
     }
 
-    fn sync_all(&self, path: &Path) -> io::Result<()> {
-        let dir = fs::File::open(path).map_err(|error| name_path(error, path))?;
-        rustix::fs::syncfs(&dir).map_err(|error| name_path(error.into(), path))
-    }
-
     fn space(&self, path: &Path) -> io::Result<Space> {
         let stat = rustix::fs::statvfs(path).map_err(|error| name_path(error.into(), path))?;
         Ok(Space {

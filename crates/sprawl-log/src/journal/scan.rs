@@ -100,6 +100,9 @@ pub(crate) struct Outcome {
     pub(crate) torn: Option<TornTail>,
     pub(crate) frame_count: u64,
     pub(crate) live_bytes: u64,
+    /// Where in the last of `files` frames begin and end of which no later frame says that a sync
+    /// covered them; block boundaries.
+    pub(crate) unproven: Option<(u64, u64)>,
 }
 
 /// Reads every frame after the checkpoint, in lsn order.
@@ -131,6 +134,7 @@ pub(crate) fn scan<E: From<OpenError>>(
             bound,
             outcome: &mut outcome,
             is_damaged: false,
+            unproven_from: None,
         };
         reader.read(start, visit)?;
         let is_damaged = reader.is_damaged;
@@ -138,6 +142,12 @@ pub(crate) fn scan<E: From<OpenError>>(
         outcome.files.push(file.into_held(last_lsn, is_damaged));
     }
     Ok(outcome)
+}
+
+/// Returns the generation of the file that was begun last; 0 where none was.
+pub(crate) fn newest_generation(disk: &dyn Disk, dir: &Path) -> Result<u64, OpenError> {
+    let (used, _) = open_files(disk, dir)?;
+    Ok(used.last().map_or(0, |last| last.header.generation))
 }
 
 /// Opens all files; used ones by generation, the others free in the outcome.
@@ -264,6 +274,8 @@ struct FileReader<'a> {
     bound: Option<u64>,
     outcome: &'a mut Outcome,
     is_damaged: bool,
+    /// Where the first frame is that no frame behind it proves synced.
+    unproven_from: Option<u64>,
 }
 
 impl FileReader<'_> {
@@ -282,6 +294,7 @@ impl FileReader<'_> {
             match self.next_frame(position)? {
                 Next::Frame(frame) => {
                     let size = frame.header.frame_bytes();
+                    self.prove(&frame.header, position);
                     position = position.saturating_add(u64::try_from(size).unwrap_or(u64::MAX));
                     self.passed(&frame.header);
                     if frame.header.lsn > start.checkpoint_lsn() {
@@ -298,6 +311,11 @@ impl FileReader<'_> {
         }
         let end = block_after(position);
         self.outcome.resume.position = end;
+        if self.bound.is_none() {
+            self.outcome.unproven = self
+                .unproven_from
+                .map(|from| (from, end.min(self.file.size)));
+        }
         let read = end.saturating_sub(from);
         self.outcome.live_bytes = self.outcome.live_bytes.saturating_add(read);
         Ok(())
@@ -317,6 +335,17 @@ impl FileReader<'_> {
         self.outcome.resume.next_lsn = header.first_lsn;
         self.outcome.resume.chain = header.chain;
         FILE_HEADER_BYTES as u64
+    }
+
+    /// Takes note of what a frame says of those before it. Files before the last are proven whole:
+    /// the next is begun only after a sync of this one.
+    fn prove(&mut self, header: &FrameHeader, position: u64) {
+        let proves_all_before = header.synced_lsn.saturating_add(1) >= header.lsn;
+        if proves_all_before || self.unproven_from.is_none() {
+            // The file header is written with the first group.
+            let is_first = position == FILE_HEADER_BYTES as u64;
+            self.unproven_from = Some(if is_first { 0 } else { block_before(position) });
+        }
     }
 
     fn passed(&mut self, header: &FrameHeader) {

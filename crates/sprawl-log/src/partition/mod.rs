@@ -91,6 +91,11 @@ pub(crate) struct Writer {
     /// Below this everything is in synced segments.
     synced_end: Offset,
     needs_dir_sync: bool,
+    /// Segments, and from which position on their bytes were read at the start without a sign that
+    /// a sync ever covered them.
+    unproven: BTreeMap<Offset, u64>,
+    /// The lowest offset that the journal had a frame for at the start.
+    first_frame: Option<Offset>,
     /// Segments whose metas are to be saved.
     changed: BTreeMap<Offset, Arc<Segment>>,
     /// Base offsets of segments that are no more, or that a compacted one stands for, which the

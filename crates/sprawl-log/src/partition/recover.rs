@@ -125,6 +125,8 @@ impl PartitionLog {
                 .map_or_else(Vec::new, |meta| meta.epochs.clone()),
             segments: BTreeMap::new(),
             changed: BTreeMap::new(),
+            unproven: BTreeMap::new(),
+            needs_dir_sync: false,
             end: None,
             cuts,
         };
@@ -134,6 +136,11 @@ impl PartitionLog {
             let saved = known.segments.get(&name.base_offset).copied();
             let saved = saved.filter(|saved| SegmentName::of(saved, name.base_offset) == name);
             is_cut = scan.segment(&name, saved, is_cut)?;
+        }
+        if scan.needs_dir_sync {
+            // Names that come back would stand behind what is appended from now on.
+            disk.sync_dir(&self.dir)
+                .map_err(DiskError::at("sync", &self.dir))?;
         }
         scan.finish(known.meta.as_ref());
         Ok(())
@@ -158,6 +165,7 @@ impl PartitionLog {
     /// Applies one journal frame.
     pub(crate) fn replay(self: &Arc<Self>, frame: ScannedFrame) -> Replayed {
         let (log_end, base_offset) = (self.log_end(), frame.header.base_offset);
+        self.writer().first_frame.get_or_insert(base_offset);
         if base_offset < log_end {
             return Replayed::Known;
         }
@@ -205,14 +213,33 @@ impl PartitionLog {
         self.durable_end.store(self.log_end().0, Ordering::Release);
     }
 
-    /// Opens the partition for appends: everything recovered counts as durable.
-    pub(crate) fn finish_recovery(&self) {
+    /// Opens the partition for appends: everything recovered counts as durable. What only the page
+    /// cache may hold stays in the journal until the first checkpoint has written it again.
+    pub(crate) fn finish_recovery(&self, trust: Trust) {
+        if trust == Trust::Nothing {
+            self.narrow_unproven();
+        }
         // A log start never falls, even where what followed it was in memory only and is lost.
         let end = self.log_end().max(self.log_start()).0;
         self.log_end.store(end, Ordering::Release);
         self.durable_end.store(end, Ordering::Release);
         self.journal_end.store(end, Ordering::Release);
         self.sync_end.store(end, Ordering::Release);
+    }
+}
+
+impl PartitionLog {
+    /// Drops what was synced before a checkpoint that is lost: the journal has frames of everything
+    /// behind the last one.
+    fn narrow_unproven(&self) {
+        let mut writer = self.writer();
+        let inner = self.inner();
+        let first_frame = writer.first_frame;
+        writer.unproven.retain(|base_offset, _| {
+            let segment = inner.segments.get(base_offset);
+            let end = segment.map(|segment| segment.meta().next_offset);
+            end.is_some_and(|end| first_frame.is_some_and(|first| end > first))
+        });
     }
 }
 
@@ -227,6 +254,8 @@ struct SegmentScan<'a> {
     epochs: Vec<crate::state::record::EpochStart>,
     segments: BTreeMap<Offset, Arc<Segment>>,
     changed: BTreeMap<Offset, Arc<Segment>>,
+    unproven: BTreeMap<Offset, u64>,
+    needs_dir_sync: bool,
     /// The offset behind the last segment.
     end: Option<Offset>,
     cuts: &'a mut Vec<CutSegment>,
@@ -256,6 +285,7 @@ impl SegmentScan<'_> {
                     path: segment.path.clone(),
                     position: 0,
                 });
+                self.needs_dir_sync = true;
                 return Ok(true);
             }
             if base_offset < end {
@@ -297,6 +327,7 @@ impl SegmentScan<'_> {
         if walk.position() > saved.size || !is_saved {
             self.changed
                 .insert(segment.base_offset, Arc::clone(segment));
+            self.unproven.insert(segment.base_offset, saved.size);
         }
         segment.close_reader();
         if size > walk.position() {
@@ -321,6 +352,10 @@ impl SegmentScan<'_> {
             writable
                 .set_size(walk.position())
                 .map_err(DiskError::at("cut", &segment.path))?;
+            // What is cut must not come back behind what is written in its place.
+            writable
+                .sync_data()
+                .map_err(DiskError::at("sync", &segment.path))?;
         }
         Ok(())
     }
@@ -457,6 +492,8 @@ impl SegmentScan<'_> {
         let mut writer = partition.writer();
         *writer = Writer {
             changed: self.changed,
+            needs_dir_sync: self.trust != Trust::All || !self.unproven.is_empty(),
+            unproven: self.unproven,
             synced_end: self.flushed_end,
             forgotten: std::mem::take(&mut writer.forgotten),
             ..Writer::default()

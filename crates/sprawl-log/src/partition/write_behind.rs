@@ -15,7 +15,7 @@ use sprawl_model::mutant::{Mutant, active};
 use super::{HotBatch, Inner, PartitionLog, Writer};
 use crate::aligned::AlignedBuffer;
 use crate::error::{DiskError, LogError};
-use crate::segment::write::SegmentWriter;
+use crate::segment::write::{SegmentWriter, prove};
 use crate::segment::{Segment, SegmentMeta};
 use crate::settings::PartitionConfig;
 use crate::state::record::{PartitionMeta, index_key, segment_key, snapshot};
@@ -200,6 +200,12 @@ impl PartitionLog {
     pub(crate) fn sync_segments(&self) -> Result<Offset, DiskError> {
         let mut writer = self.writer();
         let end = self.inner().segment_end;
+        while let Some((base_offset, from)) = writer.unproven.pop_first() {
+            let segment = self.inner().segments.get(&base_offset).cloned();
+            if let Some(segment) = segment {
+                prove(self.shared.io.disk.as_ref(), &segment, from)?;
+            }
+        }
         if let Some(segment) = &mut writer.active
             && !active(Mutant::JournalRecycledBeforeSegmentSync)
         {

@@ -251,6 +251,9 @@ impl Recovery {
             }
         }
         let has_state = recovery.start != Start::default();
+        // A process that started after the clean stop may have died before its first checkpoint.
+        let newest = scan::newest_generation(io.disk.as_ref(), dir)?;
+        recovery.start.is_clean &= newest <= recovery.start.resume.generation;
         recovery.is_new = !has_state && recovery.dirs.is_empty() && !recovery.report.state_rebuilt;
         recovery.report.was_clean = recovery.start.is_clean;
         recovery.report.state_rebuilt |= !has_state && !recovery.dirs.is_empty();
@@ -326,16 +329,6 @@ impl Recovery {
             partition.recover(known, trust, &mut self.report.cuts)?;
         }
         observer.progress(RecoveryStage::Partitions, total, total);
-        if trust != Trust::All {
-            // A killed process leaves bytes and names that only the page cache holds. They count as
-            // recovered from now on, and the next checkpoint frees their journal frames: a power
-            // cut must not take them. One call, since there may be thousands of files.
-            shared
-                .io
-                .disk
-                .sync_all(&shared.dir)
-                .map_err(DiskError::at("sync", &shared.dir))?;
-        }
         Ok(())
     }
 
@@ -361,11 +354,9 @@ impl Recovery {
                 self.replay(shared, frame)
             },
         )?;
-        // Frames that a killed process left in the page cache count as durable from now on.
-        for file in outcome.files.iter().filter(|file| !file.is_free()) {
-            file.file
-                .sync_data()
-                .map_err(DiskError::at("sync", &file.path))?;
+        // Frames that a dead process left in a cache count as durable from now on.
+        if let (Some((from, end)), Some(last)) = (outcome.unproven, outcome.files.last()) {
+            last.prove(from, end)?;
         }
         observer.progress(RecoveryStage::Journal, frame_count, frame_count);
         for lost in outcome.lost.iter().filter_map(|lost| lost.batch) {
@@ -409,10 +400,11 @@ impl Recovery {
     }
 
     fn finish(&mut self, shared: &Arc<Shared>) -> Result<(), OpenError> {
+        let trust = self.trust();
         let partitions = shared.map();
         self.report.partition_count = partitions.len();
         for (key, partition) in partitions.iter() {
-            partition.finish_recovery();
+            partition.finish_recovery(trust);
             let damage = partition.damage().into_iter();
             self.report
                 .damaged

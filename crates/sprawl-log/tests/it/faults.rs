@@ -202,3 +202,80 @@ async fn replay_of_more_than_the_memory_limit_stays_below_it() {
         300
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn recovered_frame_whose_sync_had_failed_survives_a_power_cut() {
+    for seed in 0..20 {
+        let mut world = World::new(seed);
+        let (store, _) = world.open();
+        let log = store
+            .open_partition(key(0), config(0, FlushMode::Fsync))
+            .unwrap();
+        fill(&log, 2, 3000).await;
+        world.handles.disk.fail_nth(OpKind::Sync, 1);
+        let failed = append(&log, &batch(2, 1, 3000)).unwrap().durable().await;
+        assert!(failed.is_err());
+        // Only the process is new: it reads the frame from the page cache.
+        world.crash(CrashKind::Kill);
+        let (store, _) = world.open();
+        assert_eq!(store.partition(key(0)).unwrap().log_end(), Offset(3));
+        // No checkpoint came in between, so that the journal alone holds the frames.
+        world.crash(CrashKind::PowerCut);
+        let (store, report) = world.open();
+        assert_eq!((report.damaged, report.lost), (vec![], vec![]), "{seed}");
+        let log = store.partition(key(0)).unwrap();
+        assert_eq!(log.log_end(), Offset(3), "{seed}");
+        assert_eq!(batches(&read_all(&log, Offset(0), 9000).unwrap()).len(), 3);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn segment_whose_sync_failed_is_written_again_before_the_journal_lets_go() {
+    for seed in 0..20 {
+        let mut world = World::new(seed);
+        let (store, _) = world.open();
+        let log = store
+            .open_partition(key(0), config(0, FlushMode::Async))
+            .unwrap();
+        fill(&log, 5, 3000).await;
+        world.handles.disk.fail_nth(OpKind::Sync, 1);
+        assert!(store.checkpoint().is_err());
+        world.crash(CrashKind::Kill);
+        let (store, _) = world.open();
+        store.checkpoint().unwrap();
+        world.crash(CrashKind::PowerCut);
+        let (store, report) = world.open();
+        assert_eq!(report.damaged, [], "{seed}");
+        let log = store.partition(key(0)).unwrap();
+        assert_eq!(batches(&read_all(&log, Offset(0), 9000).unwrap()).len(), 5);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn segments_of_a_process_that_died_after_a_clean_start_survive_its_successors_power_cut() {
+    for seed in 0..20 {
+        let mut world = World::new(seed);
+        world.settings.checkpoint_bytes = 1 << 40;
+        let (store, _) = world.open();
+        store
+            .open_partition(key(0), config(0, FlushMode::Fsync))
+            .unwrap();
+        store.close().unwrap();
+        world.crash(CrashKind::Kill);
+        let (store, _) = world.open();
+        let log = store
+            .open_partition(key(0), config(0, FlushMode::Fsync))
+            .unwrap();
+        fill(&log, 30, 3000).await;
+        sprawl_io::time::sleep(Duration::from_secs(1)).await;
+        world.crash(CrashKind::Kill);
+        let (store, report) = world.open();
+        assert!(!report.was_clean);
+        store.checkpoint().unwrap();
+        world.crash(CrashKind::PowerCut);
+        let (store, report) = world.open();
+        assert_eq!(report.damaged, [], "{seed}");
+        let log = store.partition(key(0)).unwrap();
+        assert_eq!(batches(&read_all(&log, Offset(0), 9000).unwrap()).len(), 30);
+    }
+}

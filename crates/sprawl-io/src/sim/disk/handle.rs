@@ -190,28 +190,6 @@ impl Disk for Handle {
         Ok(())
     }
 
-    fn sync_all(&self, path: &Path) -> io::Result<()> {
-        let mut state = lock(&self.state);
-        if let Err(fault) = state.admit(self.generation, OpKind::Sync) {
-            if state.expect_alive(self.generation).is_ok() {
-                let State { files, random, .. } = &mut *state;
-                for content in files.values_mut() {
-                    content.fail_sync(random);
-                }
-            }
-            return Err(fault);
-        }
-        let bytes = path.as_os_str().as_encoded_bytes();
-        state.trace.record("disk sync all", &[], bytes);
-        if let Some(kind) = state.count_operation() {
-            state.crash(kind);
-            return Err(crashed());
-        }
-        state.files.values_mut().for_each(Content::sync);
-        state.names.sync_all();
-        Ok(())
-    }
-
     fn space(&self, _path: &Path) -> io::Result<Space> {
         let state = lock(&self.state);
         state.expect_alive(self.generation)?;

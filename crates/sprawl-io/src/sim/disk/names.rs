@@ -160,13 +160,6 @@ impl Names {
         });
     }
 
-    /// Makes every change durable.
-    pub(super) fn sync_all(&mut self) {
-        for change in self.pending.drain(..) {
-            apply(&mut self.durable, &change);
-        }
-    }
-
     /// Keeps the first few of the changes that wait, or some of them; drops what then hangs in the
     /// air.
     pub(super) fn power_cut(&mut self, random: &SeededRandom) {

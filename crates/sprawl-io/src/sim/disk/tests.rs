@@ -158,20 +158,6 @@ fn synced_names_survive_with_what_they_rest_on() {
     }
 }
 
-#[test]
-fn sync_of_everything_keeps_bytes_and_names_through_a_power_cut() {
-    for seed in 0..20 {
-        let (disk, process) = new(seed);
-        let path = Path::new("/d/sub");
-        process.create_dir_all(path).unwrap();
-        let file = process.open(&path.join("f"), OpenMode::ReadWrite).unwrap();
-        write(&file, &[7; 1024], 0).unwrap();
-        process.sync_all(Path::new("/d")).unwrap();
-        disk.crash(CrashKind::PowerCut);
-        assert_eq!(read(&disk.restart(), "sub/f"), [7; 1024]);
-    }
-}
-
 /// Writes 512 bytes whose sync fails, does `then`, and returns what a power cut leaves.
 fn after_failed_sync(seed: u64, then: impl Fn(&Arc<dyn File>)) -> Vec<u8> {
     let (disk, process) = new(seed);
