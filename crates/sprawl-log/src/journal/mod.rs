@@ -85,6 +85,13 @@ pub(crate) struct Core {
     staging: AlignedBuffer,
 }
 
+/// Where the journal stands once a staged group is written.
+#[derive(Clone, Copy, Debug)]
+struct Staged {
+    next_lsn: u64,
+    chain: u32,
+}
+
 /// Where a journal continues after a scan.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Resume {
@@ -199,8 +206,8 @@ impl Journal {
             return Ok(Progress::Stalled);
         }
         self.is_stalled.store(false, Ordering::Release);
-        core.stage();
-        let written = core.write(shared)?;
+        let staged = core.stage();
+        let written = core.write(shared, staged)?;
         self.live_bytes.fetch_add(written, Ordering::Relaxed);
         let needs_sync = core.group.iter().any(|frame| frame.sync);
         if needs_sync {
@@ -397,9 +404,14 @@ impl Core {
         Ok(true)
     }
 
-    /// Lays the group out in the staging buffer, the file header first in a new file.
-    fn stage(&mut self) {
+    /// Lays the group out in the staging buffer, the file header first in a new file. Until it is
+    /// written nothing counts: a full disk may refuse it, and it is laid out again later.
+    fn stage(&mut self) -> Staged {
         self.staging.clear();
+        let mut staged = Staged {
+            next_lsn: self.next_lsn,
+            chain: self.chain,
+        };
         if self.position == 0 {
             let header = FileHeader {
                 generation: self.generation,
@@ -412,9 +424,9 @@ impl Core {
             let mut header = FrameHeader {
                 size: u32::try_from(frame.batch.len()).expect("a batch is at most 100 MiB"),
                 crc: 0,
-                chain: self.chain,
+                chain: staged.chain,
                 generation: self.generation,
-                lsn: self.next_lsn,
+                lsn: staged.next_lsn,
                 synced_lsn: self.synced_lsn,
                 key: frame.partition.key(),
                 leader_epoch: frame.leader_epoch,
@@ -425,21 +437,22 @@ impl Core {
             };
             self.staging.extend(&header.encode(&frame.batch));
             self.staging.extend(&frame.batch);
-            self.chain = header.crc;
-            self.next_lsn = self.next_lsn.saturating_add(1);
+            staged.chain = header.crc;
+            staged.next_lsn = staged.next_lsn.saturating_add(1);
         }
         self.staging.pad();
+        staged
     }
 
-    fn write(&mut self, shared: &Shared) -> Result<u64, DiskError> {
-        let last_lsn = self.next_lsn.saturating_sub(1);
+    fn write(&mut self, shared: &Shared, staged: Staged) -> Result<u64, DiskError> {
         let file = self.active.and_then(|index| self.files.get_mut(index));
         let file = file.expect("make_room chose a file");
         let started = shared.io.clock.monotonic();
         file.file
             .write_at(&[IoSlice::new(self.staging.as_slice())], self.position)
             .map_err(DiskError::at("write", &file.path))?;
-        file.written(last_lsn);
+        file.written(staged.next_lsn.saturating_sub(1));
+        (self.next_lsn, self.chain) = (staged.next_lsn, staged.chain);
         let took = shared.io.clock.monotonic().saturating_sub(started);
         let written = u64::try_from(self.staging.len()).unwrap_or(u64::MAX);
         self.position = self.position.saturating_add(written);

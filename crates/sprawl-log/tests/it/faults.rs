@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sprawl_io::disk::OpenMode;
 use sprawl_io::sim::{CrashKind, OpKind};
 use sprawl_log::{AppendError, FlushError, FlushMode};
 use sprawl_model::Offset;
@@ -278,4 +279,39 @@ async fn segments_of_a_process_that_died_after_a_clean_start_survive_its_success
         let log = store.partition(key(0)).unwrap();
         assert_eq!(batches(&read_all(&log, Offset(0), 9000).unwrap()).len(), 30);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn group_that_found_no_space_is_written_later_and_the_chain_holds() {
+    let mut world = World::new(9);
+    world.settings.disk_full_percent = 101;
+    world.settings.checkpoint_bytes = 1 << 40;
+    world.settings.run_age_max = Duration::from_secs(3600);
+    world.settings.checkpoint_idle = Duration::from_secs(3600);
+    let (store, _) = world.open();
+    let log = store
+        .open_partition(key(0), config(0, FlushMode::Fsync))
+        .unwrap();
+    fill(&log, 2, 1000).await;
+    // As on a file system that copies on write: even bytes inside a file need room.
+    let path = std::path::Path::new("/data/journal/00000001.journal");
+    let file = world.io.disk.open(path, OpenMode::ReadWrite).unwrap();
+    let size = file.size().unwrap();
+    file.set_size(16 << 10).unwrap();
+    world.handles.disk.limit_free_bytes(Some(0));
+    let waiting = append(&log, &batch(2, 1, 3000)).unwrap();
+    let also = append(&log, &batch(3, 1, 9000)).unwrap();
+    sprawl_io::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(log.durable_end(), Offset(2));
+    assert_eq!(store.status().offline, None);
+    world.handles.disk.limit_free_bytes(None);
+    file.set_size(size).unwrap();
+    waiting.durable().await.unwrap();
+    also.durable().await.unwrap();
+    fill(&log, 2, 1000).await;
+    world.crash(CrashKind::PowerCut);
+    let (store, report) = world.open();
+    assert_eq!((report.damaged, report.lost), (vec![], vec![]));
+    let log = store.partition(key(0)).unwrap();
+    assert_eq!(batches(&read_all(&log, Offset(0), 9000).unwrap()).len(), 6);
 }
