@@ -218,10 +218,6 @@ impl World {
                 self.shared.stop_clients().await;
                 match store.close() {
                     Ok(()) => self.shared.closed(),
-                    // A flipped bit met on the way takes the store offline: as good as a crash.
-                    Err(_) if self.shared.is_damaged() => {
-                        return self.crash_and_check(life, CrashKind::Kill);
-                    }
                     Err(error) => return Err(clients::not_closed(&error)),
                 }
                 if let Some(kind) = then {
@@ -274,7 +270,6 @@ impl World {
             &self.handles.disk.image(),
             &self.state,
             self.shared.tracks(),
-            self.last_crash,
         )
     }
 }

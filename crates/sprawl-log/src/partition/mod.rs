@@ -5,6 +5,7 @@
 //! synced), what is at or above it is in the hot queue.
 
 pub(crate) mod compact;
+mod fill;
 mod hot;
 mod lookup;
 mod read;
@@ -96,6 +97,8 @@ pub(crate) struct Writer {
     unproven: BTreeMap<Offset, u64>,
     /// The lowest offset that the journal had a frame for at the start.
     first_frame: Option<Offset>,
+    /// Fills holes with journal frames, during recovery.
+    filler: Option<fill::Filler>,
     /// Segments whose metas are to be saved.
     changed: BTreeMap<Offset, Arc<Segment>>,
     /// Base offsets of segments that are no more, or that a compacted one stands for, which the

@@ -114,7 +114,7 @@ impl PartitionLog {
         if request.offset >= request.end {
             return Ok(empty);
         }
-        let mut request = request;
+        let mut request = self.until_damage(request)?;
         loop {
             match self.place(&request)? {
                 Some(Place::Hot(read)) => return Ok(read),
@@ -124,6 +124,7 @@ impl PartitionLog {
                     SegmentRead::Nothing => {
                         let next = segment.meta().next_offset;
                         if next <= request.offset || next >= request.end {
+                            self.inner().check_damage(next)?;
                             return Ok(empty);
                         }
                         request.offset = next;
@@ -147,9 +148,19 @@ impl PartitionLog {
         Ok(())
     }
 
-    fn place(&self, request: &ReadRequest) -> Result<Option<Place>, ReadError> {
+    /// Ends a read at the next lost range: a reader must not be led over it without a word.
+    fn until_damage(&self, mut request: ReadRequest) -> Result<ReadRequest, ReadError> {
         let inner = self.inner();
         inner.check_damage(request.offset)?;
+        let behind = inner.damage.iter().map(|range| range.from);
+        if let Some(from) = behind.filter(|from| *from > request.offset).min() {
+            request.end = request.end.min(from);
+        }
+        Ok(request)
+    }
+
+    fn place(&self, request: &ReadRequest) -> Result<Option<Place>, ReadError> {
+        let inner = self.inner();
         if inner
             .hot
             .start()
@@ -197,10 +208,13 @@ impl PartitionLog {
         let mut next_offset = header.next_offset();
         let jump = segment.index().floor_within(limit, request.end);
         let mut walk = Walk::new(file.as_ref(), jump.max(end), meta.size);
-        while let Some((header, at)) = walk
-            .next()
-            .map_err(|error| self.walk_error(error, segment, &meta))?
-        {
+        loop {
+            let (header, at) = match walk.next() {
+                Ok(Some(found)) => found,
+                // Bad bytes are told to whoever reads them, not to who reads what is before.
+                Ok(None) | Err(WalkError::Bad) => break,
+                Err(error) => return Err(self.walk_error(error, segment, &meta)),
+            };
             let after = at.saturating_add(header.size() as u64);
             if after > limit || header.next_offset() > request.end {
                 if at > end {

@@ -21,7 +21,7 @@ use crate::error::DiskError;
 use crate::journal::scan::ScannedFrame;
 use crate::segment::name::{SegmentName, sort_names};
 use crate::segment::walk::{CheckedWalk, Gaps};
-use crate::segment::write::header_digest;
+use crate::segment::write::{DAMAGED_DIGEST, header_digest, record_digest};
 use crate::segment::{PARTITIONS_DIR, Segment, SegmentMeta, dir_name};
 use crate::settings::PartitionConfig;
 use crate::state::record::{DamageRange, PartitionMeta};
@@ -61,6 +61,8 @@ pub(crate) enum Replayed {
     Appended,
     /// A segment has it already.
     Known,
+    /// It was missing between segments and is in one of its own now.
+    Filled,
     /// Batches before it were only in memory and are lost, as their mode allows: dropped.
     AfterMemory,
     /// Batches before it are lost to damage; it was appended behind a gap.
@@ -163,14 +165,14 @@ impl PartitionLog {
     }
 
     /// Applies one journal frame.
-    pub(crate) fn replay(self: &Arc<Self>, frame: ScannedFrame) -> Replayed {
+    pub(crate) fn replay(self: &Arc<Self>, frame: ScannedFrame) -> Result<Replayed, DiskError> {
         let (log_end, base_offset) = (self.log_end(), frame.header.base_offset);
         self.writer().first_frame.get_or_insert(base_offset);
         if base_offset < log_end {
-            return Replayed::Known;
+            return self.fill(&frame);
         }
         if base_offset > log_end && frame.header.after_memory {
-            return Replayed::AfterMemory;
+            return Ok(Replayed::AfterMemory);
         }
         let mut inner = self.inner();
         let mut replayed = Replayed::Appended;
@@ -188,7 +190,7 @@ impl PartitionLog {
         }
         inner.note_epoch(frame.header.leader_epoch, base_offset);
         self.take_in(&mut inner, HotBatch::new(&frame.batch_header, frame.batch));
-        replayed
+        Ok(replayed)
     }
 
     /// Records that offsets from the log end up to `to` are lost; new records come behind them.
@@ -215,7 +217,8 @@ impl PartitionLog {
 
     /// Opens the partition for appends: everything recovered counts as durable. What only the page
     /// cache may hold stays in the journal until the first checkpoint has written it again.
-    pub(crate) fn finish_recovery(&self, trust: Trust) {
+    pub(crate) fn finish_recovery(&self, trust: Trust) -> Result<(), DiskError> {
+        self.finish_filling(&mut self.writer())?;
         if trust == Trust::Nothing {
             self.narrow_unproven();
         }
@@ -225,10 +228,9 @@ impl PartitionLog {
         self.durable_end.store(end, Ordering::Release);
         self.journal_end.store(end, Ordering::Release);
         self.sync_end.store(end, Ordering::Release);
+        Ok(())
     }
-}
 
-impl PartitionLog {
     /// Drops what was synced before a checkpoint that is lost: the journal has frames of everything
     /// behind the last one.
     fn narrow_unproven(&self) {
@@ -379,7 +381,7 @@ impl SegmentScan<'_> {
             self.note_damage(walk.next_offset(), end);
         }
         let digest = header_digest(file.as_ref(), walk.position());
-        segment.set_digest(digest.unwrap_or([0; 32]));
+        segment.set_digest(digest.unwrap_or(DAMAGED_DIGEST));
         segment.close_reader();
         self.changed
             .insert(segment.base_offset, Arc::clone(segment));
@@ -410,7 +412,7 @@ impl SegmentScan<'_> {
         self.note_damage(walk.next_offset(), saved.next_offset);
         // What is left is not written again: its end is not where its batches ended.
         meta.next_offset = saved.next_offset;
-        meta.digest = saved.digest.or(Some([0; 32]));
+        meta.digest = saved.digest.or(Some(DAMAGED_DIGEST));
         segment.replace(meta);
         Ok(())
     }
@@ -434,15 +436,18 @@ impl SegmentScan<'_> {
     fn seal_all_but_last(&mut self) {
         let disk = self.partition.shared.io.disk.as_ref();
         let before_last = self.segments.len().saturating_sub(1);
-        for segment in self.segments.values().take(before_last) {
-            if segment.is_sealed() {
-                continue;
-            }
-            let reader = segment.reader(disk).ok();
-            let size = segment.meta().size;
-            match reader.and_then(|file| header_digest(file.as_ref(), size).ok()) {
-                Some(digest) => segment.set_digest(digest),
-                None => tracing::error!(path = %segment.path.display(), "cannot seal a segment"),
+        let unsealed: Vec<_> = self
+            .segments
+            .values()
+            .take(before_last)
+            .filter(|segment| !segment.is_sealed())
+            .cloned()
+            .collect();
+        for segment in &unsealed {
+            match record_digest(disk, segment) {
+                Ok(None) => {}
+                Ok(Some(from)) => self.note_damage(from, segment.meta().next_offset),
+                Err(error) => tracing::error!(%error, "cannot seal a segment"),
             }
             segment.close_reader();
             self.changed

@@ -18,7 +18,7 @@ use crate::error::{DiskError, LogError};
 use crate::segment::write::{SegmentWriter, prove};
 use crate::segment::{Segment, SegmentMeta};
 use crate::settings::PartitionConfig;
-use crate::state::record::{PartitionMeta, index_key, segment_key, snapshot};
+use crate::state::record::{DamageRange, PartitionMeta, index_key, segment_key, snapshot};
 use crate::state::{ColumnFamily, WriteBatch};
 
 /// Whether a run is to be written.
@@ -151,9 +151,26 @@ impl PartitionLog {
             Some(active) => active,
             None => SegmentWriter::open(disk, Arc::clone(&segment))?,
         };
-        active.seal(disk)?;
+        if let Some(from) = active.seal(disk)? {
+            self.report_damage(&segment, from);
+        }
         writer.changed.insert(segment.base_offset, segment);
         Ok(())
+    }
+
+    /// Records that a segment is bad from an offset on. The log goes on behind it, and so do the
+    /// other partitions.
+    fn report_damage(&self, segment: &Segment, from: Offset) {
+        let to = segment.meta().next_offset;
+        tracing::error!(path = %segment.path.display(), from = from.0, to = to.0, "a segment is damaged");
+        let mut inner = self.inner();
+        let is_known = inner
+            .damage
+            .iter()
+            .any(|known| known.from <= from && to <= known.to);
+        if !is_known {
+            inner.damage.push(DamageRange { from, to });
+        }
     }
 
     /// Creates an empty active segment.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use sprawl_io::disk::OpenMode;
 use sprawl_io::{Disk, File};
+use sprawl_model::Offset;
 use sprawl_model::batch::HEADER_BYTES;
 
 use super::Segment;
@@ -16,6 +17,8 @@ use super::walk::{Walk, WalkError};
 use crate::aligned::{AlignedBuffer, block_before};
 use crate::error::DiskError;
 
+/// The digest of a segment that was damaged when it was sealed.
+pub(crate) const DAMAGED_DIGEST: [u8; 32] = [0; 32];
 const PROVE_CHUNK_BYTES: usize = 1 << 20;
 
 /// The open end of a partition's active segment.
@@ -101,29 +104,53 @@ impl SegmentWriter {
         Ok(())
     }
 
-    /// Cuts the file to its batches, syncs it and records its digest.
-    pub(crate) fn seal(mut self, disk: &dyn Disk) -> Result<(), DiskError> {
+    /// Cuts the file to its batches, syncs it and records its digest. Returns the first offset of
+    /// what turns out to be damaged, if any: the segment is sealed all the same.
+    pub(crate) fn seal(mut self, disk: &dyn Disk) -> Result<Option<Offset>, DiskError> {
         let path = &self.segment.path;
         let size = self.segment.meta().size;
         self.file
             .set_size(size)
             .map_err(DiskError::at("cut", path))?;
         self.file.sync_data().map_err(DiskError::at("sync", path))?;
-        let digest = match self.hasher.take() {
-            Some(hasher) => *hasher.finalize().as_bytes(),
-            None => {
-                let reader = self.segment.reader(disk)?;
-                header_digest(reader.as_ref(), size).map_err(|error| match error {
-                    WalkError::Disk(source) => DiskError::at("read", path)(source),
-                    WalkError::Bad => DiskError::at("read", path)(std::io::Error::new(
-                        std::io::ErrorKind::InvalidData,
-                        "no sound batch where one was written",
-                    )),
-                })?
+        match self.hasher.take() {
+            Some(hasher) => {
+                self.segment.set_digest(*hasher.finalize().as_bytes());
+                Ok(None)
             }
-        };
-        self.segment.set_digest(digest);
-        Ok(())
+            None => record_digest(disk, &self.segment),
+        }
+    }
+}
+
+/// Reads a segment's headers and records its digest. Returns where damage begins, if there is any;
+/// such a segment gets a digest that no file has, so that it stays damaged for everybody.
+pub(crate) fn record_digest(
+    disk: &dyn Disk,
+    segment: &Segment,
+) -> Result<Option<Offset>, DiskError> {
+    let reader = segment.reader(disk)?;
+    let mut hasher = blake3::Hasher::new();
+    let mut walk = Walk::new(reader.as_ref(), 0, segment.meta().size);
+    let mut next_offset = segment.base_offset;
+    loop {
+        match walk.next() {
+            Ok(Some((header, _))) if header.base_offset >= next_offset => {
+                hasher.update(&header.encode());
+                next_offset = header.next_offset();
+            }
+            Ok(None) => {
+                segment.set_digest(*hasher.finalize().as_bytes());
+                return Ok(None);
+            }
+            Ok(Some(_)) | Err(WalkError::Bad) => {
+                segment.set_digest(DAMAGED_DIGEST);
+                return Ok(Some(next_offset));
+            }
+            Err(WalkError::Disk(source)) => {
+                return Err(DiskError::at("read", &segment.path)(source));
+            }
+        }
     }
 }
 

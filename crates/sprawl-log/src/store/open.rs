@@ -380,8 +380,8 @@ impl Recovery {
         if self.graves.contains_key(&key) {
             return Ok(());
         }
-        match add_partition(shared, key)?.replay(frame) {
-            Replayed::Appended | Replayed::AfterDamage(_) => {
+        match add_partition(shared, key)?.replay(frame)? {
+            Replayed::Appended | Replayed::Filled | Replayed::AfterDamage(_) => {
                 self.report.replayed_count = self.report.replayed_count.saturating_add(1);
             }
             Replayed::AfterMemory => {
@@ -404,7 +404,7 @@ impl Recovery {
         let partitions = shared.map();
         self.report.partition_count = partitions.len();
         for (key, partition) in partitions.iter() {
-            partition.finish_recovery(trust);
+            partition.finish_recovery(trust)?;
             let damage = partition.damage().into_iter();
             self.report
                 .damaged

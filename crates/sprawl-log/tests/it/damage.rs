@@ -4,7 +4,9 @@ use std::path::Path;
 
 use sprawl_io::disk::OpenMode;
 use sprawl_io::sim::CrashKind;
-use sprawl_log::{DamageRange, FlushMode, LogStore, NoObserver, ReadError, tools};
+use sprawl_log::{
+    AtLeastOne, DamageRange, FlushMode, LogStore, NoObserver, ReadError, ReadRequest, tools,
+};
 use sprawl_model::Offset;
 
 use crate::world::{DIR, World, append, batch, batches, config, fill, key, read_all};
@@ -72,6 +74,14 @@ async fn flipped_payload_in_the_middle_of_the_journal_loses_that_batch_only_and_
     assert_eq!(report.torn, None);
     let log = store.partition(key(0)).unwrap();
     assert_eq!(log.log_end(), Offset(7));
+    let request = ReadRequest {
+        offset: Offset(0),
+        bytes_max: 1 << 20,
+        at_least_one: AtLeastOne::Yes,
+        end: log.log_end(),
+    };
+    let before_the_gap = log.read(request).unwrap();
+    assert_eq!(before_the_gap.next_offset, Offset(3));
     assert!(matches!(
         read_all(&log, Offset(3), 1000),
         Err(ReadError::Damaged {
@@ -239,4 +249,88 @@ async fn verify_finds_every_flipped_bit_in_segments() {
 
 fn verify(world: &World) -> tools::VerifyReport {
     tools::verify(&world.io, Path::new(DIR), world.state.as_ref(), &NoObserver).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn bad_header_met_when_a_segment_is_sealed_takes_that_range_offline_and_nothing_else() {
+    let mut world = World::new(7);
+    let (store, _) = world.open();
+    for partition in 0..2 {
+        let log = store
+            .open_partition(key(partition), config(partition, FlushMode::Fsync))
+            .unwrap();
+        fill(&log, 10, 1000).await;
+    }
+    store.close().unwrap();
+    world.crash(CrashKind::Kill);
+    let fourth = batch(3, 1, 1000);
+    let path = Path::new("/data/partitions").join(format!("{}-0", key(0).topic_id));
+    let path = path.join("00000000000000000000.log");
+    let path = path.to_str().unwrap();
+    let at = find(&world, path, &fourth[..61]);
+    overwrite(&world, path, at + 8, &[0xff; 4]);
+    let (store, report) = world.open();
+    assert_eq!(report.damaged, []);
+    for partition in 0..2 {
+        let log = store
+            .open_partition(key(partition), config(partition, FlushMode::Fsync))
+            .unwrap();
+        fill(&log, 40, 1000).await;
+    }
+    store.checkpoint().unwrap();
+    assert_eq!(store.status().offline, None);
+    let range = DamageRange {
+        from: Offset(3),
+        to: store.partition(key(0)).unwrap().damage()[0].to,
+    };
+    let check = |store: &LogStore| {
+        let log = store.partition(key(0)).unwrap();
+        assert_eq!(log.damage(), [range]);
+        assert!(read_all(&log, range.from, 5000).is_err());
+        let behind = read_all(&log, range.to, 5000).unwrap();
+        assert_eq!(batches(&behind).len() as i64, 50 - range.to.0);
+        let other = store.partition(key(1)).unwrap();
+        let whole = read_all(&other, Offset(0), 5000).unwrap();
+        assert_eq!(batches(&whole).len(), 50);
+    };
+    check(&store);
+    store.close().unwrap();
+    world.crash(CrashKind::Kill);
+    let (store, report) = world.open();
+    assert_eq!(report.damaged.len(), 1);
+    check(&store);
+}
+
+#[tokio::test(start_paused = true)]
+async fn hole_between_segments_is_filled_from_the_journal_when_the_state_store_is_lost() {
+    let mut world = World::new(8);
+    world.settings.checkpoint_bytes = 1 << 40;
+    let (store, _) = world.open();
+    let log = store
+        .open_partition(key(0), config(0, FlushMode::Fsync))
+        .unwrap();
+    fill(&log, 60, 1000).await;
+    sprawl_io::time::sleep(std::time::Duration::from_secs(1)).await;
+    let before = read_all(&log, Offset(0), 5000).unwrap();
+    world.crash(CrashKind::Kill);
+    let segments: Vec<_> = world.handles.disk.files().into_iter().collect();
+    let segments: Vec<_> = segments
+        .iter()
+        .filter(|(path, _)| path.extension().is_some_and(|extension| extension == "log"))
+        .collect();
+    assert!(segments.len() > 2);
+    world.io.disk.remove_file(&segments[1].0).unwrap();
+    world.state = std::sync::Arc::default();
+    let (store, report) = world.open();
+    assert!(report.state_rebuilt);
+    assert_eq!(report.damaged, []);
+    let log = store.partition(key(0)).unwrap();
+    assert!(read_all(&log, Offset(0), 5000).unwrap() == before);
+    store.close().unwrap();
+    world.crash(CrashKind::PowerCut);
+    assert_eq!(verify(&world).problems, []);
+    let (store, report) = world.open();
+    assert_eq!(report.damaged, []);
+    let log = store.partition(key(0)).unwrap();
+    assert!(read_all(&log, Offset(0), 5000).unwrap() == before);
 }

@@ -99,7 +99,6 @@ pub(super) fn check_repeats(
     image: &DiskImage,
     state: &DurableState,
     tracks: &[Arc<Track>],
-    crash: Crash,
 ) -> Check {
     let mut copy = Copy::new(image);
     let kept = state.copy(Arc::clone(&copy.handles.disk));
@@ -127,10 +126,8 @@ pub(super) fn check_repeats(
             first.from(log_start, &below),
             rebuilt.from(log_start, &below),
         );
-        // Without a sync nothing is promised above the last checkpoint: each keeps what it can. And
-        // a power cut may take a segment's name, which the state alone remembers.
-        let is_hole = rebuilt.is_cut && crash == Crash::PowerCut;
-        let is_promised = mode == FlushMode::Fsync && !is_hole;
+        // Without a sync nothing is promised above the last checkpoint: each keeps what it can.
+        let is_promised = mode == FlushMode::Fsync;
         let (first, rebuilt) = match first.log_end.min(rebuilt.log_end) {
             _ if is_promised => (first, rebuilt),
             end => (first.until(end), rebuilt.until(end)),
