@@ -7,6 +7,7 @@
 //! Source: Kafka's record batch format, message format v2 (KIP-98); delete horizon KIP-534.
 
 mod build;
+mod control;
 mod error;
 mod header;
 mod records;
@@ -15,6 +16,7 @@ mod split;
 mod varint;
 
 pub use build::{BatchBuilder, BatchOptions};
+pub use control::{EndTxnMarker, TxnOutcome};
 pub use error::{BatchError, RecordFault};
 pub use header::{
     Attributes, BatchHeader, HEADER_BYTES, TimestampType, set_base_offset, set_create_time,

@@ -1,9 +1,12 @@
-//! The producers of one partition: their epochs, their last batches, and the rule for the next one.
+//! The producers of one partition: their epochs, their last batches, their open transactions.
 
 use std::collections::BTreeMap;
 
 use sprawl_model::batch::BatchHeader;
 use sprawl_model::{Offset, ProducerEpoch, ProducerId, Sequence};
+
+use super::transactions::Transactions;
+use super::verification::Verifications;
 
 /// How many batches of a producer are remembered: as many as a client may have in flight.
 pub const BATCHES_RETAINED: usize = 5;
@@ -18,55 +21,8 @@ pub const PRODUCERS_PER_PARTITION_MAX: usize = 65_536;
 /// How many of the longest idle producers go at once when the cap is met.
 const EVICTED_AT_ONCE: usize = PRODUCERS_PER_PARTITION_MAX / 16;
 
-/// The rule's answer to a batch that may be answered with success.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SequenceVerdict {
-    /// The batch is new and in sequence.
-    Append,
-    /// The batch is in the log already. Its answer waits until `last_offset` is durable.
-    Duplicate {
-        /// The offset its first record got.
-        base_offset: Offset,
-        /// The offset its last record got.
-        last_offset: Offset,
-        /// The largest timestamp it was stored with, in ms since the Unix epoch.
-        timestamp: i64,
-    },
-}
-
-/// Why a batch is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SequenceError {
-    /// A newer instance of the producer has written (INVALID_PRODUCER_EPOCH).
-    #[error("expected producer {producer_id} in epoch {current} or later, found epoch {found}")]
-    FencedEpoch {
-        /// The producer.
-        producer_id: ProducerId,
-        /// The epoch last seen.
-        current: ProducerEpoch,
-        /// The epoch of the batch.
-        found: ProducerEpoch,
-    },
-    /// A batch before this one is missing, or it is older than the window
-    /// (OUT_OF_ORDER_SEQUENCE_NUMBER).
-    #[error("expected sequence {expected} from producer {producer_id}, found {found}")]
-    OutOfOrder {
-        /// The producer.
-        producer_id: ProducerId,
-        /// The only sequence that would have been accepted.
-        expected: Sequence,
-        /// The first sequence of the batch.
-        found: Sequence,
-    },
-    /// The batch names a producer but no sequence (INVALID_RECORD).
-    #[error("expected a sequence of 0 or more from producer {producer_id}, found {found}")]
-    NegativeSequence {
-        /// The producer.
-        producer_id: ProducerId,
-        /// The first sequence of the batch.
-        found: Sequence,
-    },
-}
+/// No marker was seen of a producer.
+pub(super) const NO_COORDINATOR_EPOCH: i32 = -1;
 
 /// One batch that is in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +43,7 @@ impl BatchMetadata {
         }
     }
 
-    fn base_offset(&self) -> Offset {
+    pub(super) fn base_offset(&self) -> Offset {
         Offset(
             self.last_offset
                 .0
@@ -97,7 +53,7 @@ impl BatchMetadata {
 
     /// The sequence of the first record; sequences wrap from `i32::MAX` to 0, so going back does
     /// too.
-    fn first_sequence(&self) -> Sequence {
+    pub(super) fn first_sequence(&self) -> Sequence {
         let first = i64::from(self.last_sequence.0) - i64::from(self.offset_delta);
         let wrapped = if first < 0 {
             first + i64::from(i32::MAX) + 1
@@ -112,35 +68,62 @@ impl BatchMetadata {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ProducerState {
     pub(super) epoch: ProducerEpoch,
+    /// The epoch of the coordinator that wrote the last marker.
+    pub(super) coordinator_epoch: i32,
     /// When its last batch came, by the broker's clock, in ms since the Unix epoch.
     pub(super) last_append_ms: i64,
+    /// The first record of its open transaction.
+    pub(super) txn_first_offset: Option<Offset>,
     /// The last batches of this epoch, oldest first; at most [`BATCHES_RETAINED`].
     pub(super) batches: Vec<BatchMetadata>,
 }
 
 impl ProducerState {
-    fn push(&mut self, epoch: ProducerEpoch, batch: BatchMetadata, now_ms: i64) {
+    /// Moves to `epoch`; sequences begin anew in another one.
+    pub(super) fn enter_epoch(&mut self, epoch: ProducerEpoch) {
         if self.epoch != epoch {
             self.batches.clear();
             self.epoch = epoch;
         }
+    }
+
+    fn push(&mut self, batch: BatchMetadata) {
         if self.batches.len() == BATCHES_RETAINED {
             self.batches.remove(0);
         }
         self.batches.push(batch);
-        self.last_append_ms = now_ms;
     }
+}
+
+/// One producer, for those who look for hanging transactions (KIP-664).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ActiveProducer {
+    /// The producer.
+    pub producer_id: ProducerId,
+    /// Its epoch.
+    pub producer_epoch: ProducerEpoch,
+    /// The sequence of its last record, -1 where none of this epoch is known.
+    pub last_sequence: Sequence,
+    /// When it last wrote, by the broker's clock, in ms since the Unix epoch.
+    pub last_append_ms: i64,
+    /// The epoch of the coordinator that wrote its last marker, -1 where there was none.
+    pub coordinator_epoch: i32,
+    /// The first record of its open transaction.
+    pub txn_first_offset: Option<Offset>,
 }
 
 /// The producers of one partition, complete up to [`Self::end_offset`].
 ///
 /// Use: [`Self::check`] each batch under the partition's lock, append it, then [`Self::record`] it
-/// with the offset it got. After a start: [`Self::decode`] the newest snapshot, then
-/// [`Self::replay`] the headers of the log from the snapshot's offset.
+/// with the offset it got; the same for markers. After a start: [`Self::decode`] the newest
+/// snapshot, then [`Self::replay`] the headers of the log, and [`Self::replay_control`] its control
+/// batches, from the snapshot's offset.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProducerStates {
     pub(super) producers: BTreeMap<ProducerId, ProducerState>,
     pub(super) end_offset: Offset,
+    pub(super) transactions: Transactions,
+    pub(super) verifications: Verifications,
 }
 
 impl ProducerStates {
@@ -149,6 +132,8 @@ impl ProducerStates {
         Self {
             producers: BTreeMap::new(),
             end_offset,
+            transactions: Transactions::default(),
+            verifications: Verifications::default(),
         }
     }
 
@@ -178,34 +163,11 @@ impl ProducerStates {
         self.producers.is_empty()
     }
 
-    /// Decides what happens to a batch of a client. A batch without a producer id is always
-    /// appended.
-    ///
-    /// The base offset in `header` is not looked at. O(log producers).
-    pub fn check(&self, header: &BatchHeader) -> Result<SequenceVerdict, SequenceError> {
-        let producer_id = header.producer_id;
-        if producer_id == ProducerId::NONE {
-            return Ok(SequenceVerdict::Append);
-        }
-        if header.base_sequence.0 < 0 {
-            let found = header.base_sequence;
-            return Err(SequenceError::NegativeSequence { producer_id, found });
-        }
-        // A producer the partition does not know may start anywhere: its earlier batches may have
-        // been deleted by retention, or it may have been idle for longer than it is remembered.
-        let Some(state) = self.producers.get(&producer_id) else {
-            return Ok(SequenceVerdict::Append);
-        };
-        if let Some(batch) = find_duplicate(state, header) {
-            return Ok(SequenceVerdict::Duplicate {
-                base_offset: batch.base_offset(),
-                last_offset: batch.last_offset,
-                timestamp: batch.timestamp,
-            });
-        }
-        check_epoch(state, header)?;
-        check_sequence(state, header)?;
-        Ok(SequenceVerdict::Append)
+    /// Says whether appending a batch would begin a transaction.
+    pub fn begins_transaction(&self, header: &BatchHeader) -> bool {
+        let is_open = |state: &ProducerState| state.txn_first_offset.is_some();
+        header.attributes.is_transactional()
+            && !self.producers.get(&header.producer_id).is_some_and(is_open)
     }
 
     /// Takes note of a batch that was appended after [`Self::check`] said so. `header` carries the
@@ -226,10 +188,37 @@ impl ProducerStates {
         }
     }
 
-    /// Forgets producers idle for `expiration_ms` or longer.
+    /// Forgets producers idle for `expiration_ms` or longer, none with an open transaction.
     pub fn expire(&mut self, now_ms: i64, expiration_ms: i64) {
-        self.producers
-            .retain(|_, state| now_ms.saturating_sub(state.last_append_ms) < expiration_ms);
+        self.producers.retain(|_, state| {
+            let idle_ms = now_ms.saturating_sub(state.last_append_ms);
+            idle_ms < expiration_ms || state.txn_first_offset.is_some()
+        });
+        self.verifications.expire(now_ms, expiration_ms);
+    }
+
+    /// Returns every producer, by id.
+    pub fn active(&self) -> impl Iterator<Item = ActiveProducer> {
+        self.producers.iter().map(|(id, state)| ActiveProducer {
+            producer_id: *id,
+            producer_epoch: state.epoch,
+            last_sequence: state
+                .batches
+                .last()
+                .map_or(Sequence(-1), |batch| batch.last_sequence),
+            last_append_ms: state.last_append_ms,
+            coordinator_epoch: state.coordinator_epoch,
+            txn_first_offset: state.txn_first_offset,
+        })
+    }
+
+    /// Says whether another producer would find no room.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.producers.len() >= PRODUCERS_PER_PARTITION_MAX
+            && self
+                .producers
+                .values()
+                .all(|state| state.txn_first_offset.is_some())
     }
 
     fn note(&mut self, header: &BatchHeader, now_ms: i64) {
@@ -237,18 +226,47 @@ impl ProducerStates {
         if header.producer_id == ProducerId::NONE || header.attributes.is_control() {
             return;
         }
+        let is_transactional = header.attributes.is_transactional();
+        let Some(state) = self.state_of(header, now_ms) else {
+            return;
+        };
+        state.enter_epoch(header.producer_epoch);
+        state.last_append_ms = now_ms;
+        // A coordinator's batch has no sequence, so it can neither be a duplicate nor be counted.
+        if header.base_sequence.0 >= 0 {
+            state.push(BatchMetadata::of(header));
+        }
+        if is_transactional {
+            let begins = state.txn_first_offset.is_none();
+            state.txn_first_offset.get_or_insert(header.base_offset);
+            if begins {
+                self.transactions
+                    .begin(header.base_offset, header.producer_id);
+            }
+            self.verifications.end(header.producer_id);
+        }
+    }
+
+    /// Returns a producer, made known if it is new; `None` where there is no room for it.
+    pub(super) fn state_of(
+        &mut self,
+        header: &BatchHeader,
+        now_ms: i64,
+    ) -> Option<&mut ProducerState> {
         if !self.producers.contains_key(&header.producer_id) {
             self.make_room();
+            if self.producers.len() >= PRODUCERS_PER_PARTITION_MAX {
+                return None;
+            }
         }
-        let state = self
-            .producers
-            .entry(header.producer_id)
-            .or_insert_with(|| ProducerState {
-                epoch: header.producer_epoch,
-                last_append_ms: now_ms,
-                batches: Vec::with_capacity(1),
-            });
-        state.push(header.producer_epoch, BatchMetadata::of(header), now_ms);
+        let state = self.producers.entry(header.producer_id);
+        Some(state.or_insert_with(|| ProducerState {
+            epoch: header.producer_epoch,
+            coordinator_epoch: NO_COORDINATOR_EPOCH,
+            last_append_ms: now_ms,
+            txn_first_offset: None,
+            batches: Vec::with_capacity(1),
+        }))
     }
 
     /// O(producers) once per [`EVICTED_AT_ONCE`] new producers at the cap, otherwise O(1).
@@ -256,56 +274,22 @@ impl ProducerStates {
         if self.producers.len() < PRODUCERS_PER_PARTITION_MAX {
             return;
         }
+        let without_txn = |(_, state): &(&ProducerId, &ProducerState)| {
+            // An open transaction is remembered until it ends.
+            state.txn_first_offset.is_none()
+        };
         let mut idle: Vec<(i64, ProducerId)> = self
             .producers
             .iter()
+            .filter(without_txn)
             .map(|(id, state)| (state.last_append_ms, *id))
             .collect();
-        idle.select_nth_unstable(EVICTED_AT_ONCE);
-        for (_, id) in idle.iter().take(EVICTED_AT_ONCE) {
-            self.producers.remove(id);
+        if idle.len() > EVICTED_AT_ONCE {
+            idle.select_nth_unstable(EVICTED_AT_ONCE);
+            idle.truncate(EVICTED_AT_ONCE);
+        }
+        for (_, id) in idle {
+            self.producers.remove(&id);
         }
     }
-}
-
-fn find_duplicate<'a>(state: &'a ProducerState, header: &BatchHeader) -> Option<&'a BatchMetadata> {
-    if state.epoch != header.producer_epoch {
-        return None;
-    }
-    let (first, last) = (header.base_sequence, header.last_sequence());
-    state
-        .batches
-        .iter()
-        .find(|batch| batch.first_sequence() == first && batch.last_sequence == last)
-}
-
-fn check_epoch(state: &ProducerState, header: &BatchHeader) -> Result<(), SequenceError> {
-    if header.producer_epoch < state.epoch {
-        return Err(SequenceError::FencedEpoch {
-            producer_id: header.producer_id,
-            current: state.epoch,
-            found: header.producer_epoch,
-        });
-    }
-    Ok(())
-}
-
-fn check_sequence(state: &ProducerState, header: &BatchHeader) -> Result<(), SequenceError> {
-    let expected = match state.batches.last() {
-        Some(batch) if state.epoch == header.producer_epoch => next_sequence(batch.last_sequence),
-        _ => Sequence(0),
-    };
-    if header.base_sequence != expected {
-        let (producer_id, found) = (header.producer_id, header.base_sequence);
-        return Err(SequenceError::OutOfOrder {
-            producer_id,
-            expected,
-            found,
-        });
-    }
-    Ok(())
-}
-
-fn next_sequence(last: Sequence) -> Sequence {
-    Sequence(last.0.checked_add(1).unwrap_or(0))
 }

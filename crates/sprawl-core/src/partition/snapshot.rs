@@ -3,20 +3,21 @@
 //! Layout in `docs/formats/producer-snapshot.md`. Decoding believes no count before it has seen the
 //! bytes for it, and never keeps more than [`PRODUCERS_PER_PARTITION_MAX`] producers.
 
-use std::collections::BTreeMap;
-
 use sprawl_model::checksum::crc32c;
 use sprawl_model::{Offset, ProducerEpoch, ProducerId, Sequence};
 
 use super::producers::{
-    BATCHES_RETAINED, BatchMetadata, PRODUCERS_PER_PARTITION_MAX, ProducerState, ProducerStates,
+    BATCHES_RETAINED, BatchMetadata, NO_COORDINATOR_EPOCH, PRODUCERS_PER_PARTITION_MAX,
+    ProducerState, ProducerStates,
 };
 
-/// The version this build writes.
-pub const SNAPSHOT_VERSION: u8 = 1;
+/// The version this build writes. Version 1, which knew no transactions, is read as well.
+pub const SNAPSHOT_VERSION: u8 = 2;
+
+const VERSION_WITHOUT_TRANSACTIONS: u8 = 1;
 
 const HEADER_BYTES: usize = 1 + 4 + 8 + 4;
-const PRODUCER_BYTES: usize = 8 + 2 + 8 + 1;
+const PRODUCER_BYTES: usize = 8 + 2 + 8 + 4 + 8 + 1;
 const BATCH_BYTES: usize = 4 + 8 + 4 + 8;
 
 /// Why bytes are not a snapshot.
@@ -68,6 +69,9 @@ impl ProducerStates {
             body.extend_from_slice(&id.0.to_be_bytes());
             body.extend_from_slice(&state.epoch.0.to_be_bytes());
             body.extend_from_slice(&state.last_append_ms.to_be_bytes());
+            body.extend_from_slice(&state.coordinator_epoch.to_be_bytes());
+            let txn_first_offset = state.txn_first_offset.unwrap_or(Offset::NONE);
+            body.extend_from_slice(&txn_first_offset.0.to_be_bytes());
             body.push(u8::try_from(state.batches.len()).expect("at most five batches"));
             for batch in &state.batches {
                 body.extend_from_slice(&batch.last_sequence.0.to_be_bytes());
@@ -85,7 +89,7 @@ impl ProducerStates {
     pub fn decode(bytes: &[u8]) -> Result<Self, SnapshotError> {
         let mut reader = Reader { bytes, position: 0 };
         let [version] = reader.take("version")?;
-        if version != SNAPSHOT_VERSION {
+        if !(VERSION_WITHOUT_TRANSACTIONS..=SNAPSHOT_VERSION).contains(&version) {
             return Err(SnapshotError::UnknownVersion { found: version });
         }
         let expected = u32::from_be_bytes(reader.take("checksum")?);
@@ -98,24 +102,36 @@ impl ProducerStates {
         if usize::try_from(count).map_or(true, |count| count > PRODUCERS_PER_PARTITION_MAX) {
             return Err(reader.malformed("producer count within its cap"));
         }
-        let mut producers = BTreeMap::new();
+        let mut states = Self::new(end_offset);
         for _ in 0..count {
             let id = ProducerId(i64::from_be_bytes(reader.take("producer id")?));
-            producers.insert(id, decode_producer(&mut reader)?);
+            let state = decode_producer(&mut reader, version)?;
+            if let Some(first_offset) = state.txn_first_offset {
+                if first_offset < Offset(0) || first_offset >= end_offset {
+                    return Err(reader.malformed("transaction below the end offset"));
+                }
+                states.transactions.begin(first_offset, id);
+            }
+            states.producers.insert(id, state);
         }
         if !reader.rest().is_empty() {
             return Err(reader.malformed("end"));
         }
-        Ok(Self {
-            producers,
-            end_offset,
-        })
+        Ok(states)
     }
 }
 
-fn decode_producer(reader: &mut Reader<'_>) -> Result<ProducerState, SnapshotError> {
+fn decode_producer(reader: &mut Reader<'_>, version: u8) -> Result<ProducerState, SnapshotError> {
     let epoch = ProducerEpoch(i16::from_be_bytes(reader.take("producer epoch")?));
     let last_append_ms = i64::from_be_bytes(reader.take("append time")?);
+    let (mut coordinator_epoch, mut txn_first_offset) = (NO_COORDINATOR_EPOCH, None);
+    if version > VERSION_WITHOUT_TRANSACTIONS {
+        coordinator_epoch = i32::from_be_bytes(reader.take("coordinator epoch")?);
+        let first_offset = Offset(i64::from_be_bytes(
+            reader.take("transaction's first offset")?,
+        ));
+        txn_first_offset = Some(first_offset).filter(|first| *first != Offset::NONE);
+    }
     let [batch_count] = reader.take("batch count")?;
     if usize::from(batch_count) > BATCHES_RETAINED {
         return Err(reader.malformed("batch count of at most five"));
@@ -126,7 +142,9 @@ fn decode_producer(reader: &mut Reader<'_>) -> Result<ProducerState, SnapshotErr
     }
     Ok(ProducerState {
         epoch,
+        coordinator_epoch,
         last_append_ms,
+        txn_first_offset,
         batches,
     })
 }

@@ -6,6 +6,8 @@ use sprawl_model::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence};
 
 use super::*;
 
+mod transactions;
+
 const NOW: i64 = 1_700_000_000_000;
 
 fn batch(producer: i64, epoch: i16, sequence: i32, count: i32) -> BatchHeader {
@@ -28,7 +30,7 @@ fn batch(producer: i64, epoch: i16, sequence: i32, count: i32) -> BatchHeader {
 
 /// Checks and, when the verdict says so, records at the end of the log; returns the base offset.
 fn append(states: &mut ProducerStates, mut header: BatchHeader) -> Result<i64, SequenceError> {
-    match states.check(&header)? {
+    match states.check(&header, Claim::CLIENT)? {
         SequenceVerdict::Append => {
             header.base_offset = states.end_offset();
             states.record(&header, NOW);
@@ -57,7 +59,9 @@ fn duplicate_of_any_of_the_last_five_batches_gets_its_first_offset_and_timestamp
         append(&mut states, batch(7, 0, index * 10, 10)).unwrap();
     }
     for index in 1..6 {
-        let verdict = states.check(&batch(7, 0, index * 10, 10)).unwrap();
+        let verdict = states
+            .check(&batch(7, 0, index * 10, 10), Claim::CLIENT)
+            .unwrap();
         let (base, last) = (i64::from(index) * 10, i64::from(index) * 10 + 9);
         let timestamp = 1_000 + base;
         let (base_offset, last_offset) = (Offset(base), Offset(last));
@@ -191,7 +195,10 @@ fn producer_without_a_sequence_is_refused() {
         producer_id: ProducerId(7),
         found,
     };
-    assert_eq!(states().check(&batch(7, 0, -1, 1)), Err(refused));
+    assert_eq!(
+        states().check(&batch(7, 0, -1, 1), Claim::CLIENT),
+        Err(refused)
+    );
 }
 
 #[test]
@@ -223,11 +230,13 @@ fn producers_beyond_the_cap_push_out_those_idle_longest() {
     assert!(states.len() <= PRODUCERS_PER_PARTITION_MAX);
     let newest = i64::try_from(PRODUCERS_PER_PARTITION_MAX).unwrap();
     assert!(
-        states.check(&batch(newest, 0, 5, 1)).is_err(),
+        states
+            .check(&batch(newest, 0, 5, 1), Claim::CLIENT)
+            .is_err(),
         "the newest is remembered"
     );
     assert!(
-        states.check(&batch(0, 0, 5, 1)).is_ok(),
+        states.check(&batch(0, 0, 5, 1), Claim::CLIENT).is_ok(),
         "the oldest is forgotten"
     );
 }
@@ -247,7 +256,10 @@ fn replay_of_the_log_gives_the_state_that_wrote_it() {
             base_offset: live.end_offset(),
             ..header
         };
-        assert_eq!(live.check(&header), Ok(SequenceVerdict::Append));
+        assert_eq!(
+            live.check(&header, Claim::CLIENT),
+            Ok(SequenceVerdict::Append)
+        );
         live.record(&header, NOW);
         log.push(header);
     }
@@ -303,8 +315,8 @@ fn snapshot_of_another_version_or_with_changed_bytes_is_refused() {
         );
     }
     assert_eq!(
-        ProducerStates::decode(&[2]),
-        Err(SnapshotError::UnknownVersion { found: 2 })
+        ProducerStates::decode(&[3]),
+        Err(SnapshotError::UnknownVersion { found: 3 })
     );
 }
 
@@ -320,14 +332,35 @@ fn snapshot_fixture_of_version_1_is_read() {
     ] {
         append(&mut expected, header).unwrap();
     }
-    assert_eq!(ProducerStates::decode(bytes), Ok(expected.clone()));
+    assert_eq!(ProducerStates::decode(bytes), Ok(expected));
+}
+
+/// What version 2 looks like on disk: a producer without and two with transactions, one open.
+#[test]
+fn snapshot_fixture_of_version_2_is_read() {
+    let bytes = include_bytes!("../../fixtures/producer-snapshot-v2.bin");
+    let mut expected = states();
+    append(&mut expected, batch(7, 0, 0, 3)).unwrap();
+    transactions::begin(&mut expected, batch(8, 4, 0, 2));
+    transactions::begin(&mut expected, batch(9, 1, 0, 5));
+    transactions::end(&mut expected, transactions::commit(9, 2)).unwrap();
+    expected.settle(expected.end_offset());
+    let mut decoded = ProducerStates::decode(bytes).unwrap();
+    assert_eq!(decoded.encode(), bytes);
     assert_eq!(expected.encode(), bytes);
+    assert_eq!(decoded.first_unstable(), Some(Offset(3)));
+    transactions::end(&mut decoded, transactions::commit(8, 5)).unwrap();
+    decoded.settle(decoded.end_offset());
+    assert_eq!(decoded.first_unstable(), None);
 }
 
 proptest! {
     #[test]
-    fn no_bytes_make_decoding_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-        let mut framed = vec![SNAPSHOT_VERSION];
+    fn no_bytes_make_decoding_panic(
+        version in 1..=SNAPSHOT_VERSION,
+        bytes in proptest::collection::vec(any::<u8>(), 0..200),
+    ) {
+        let mut framed = vec![version];
         framed.extend_from_slice(&sprawl_model::checksum::crc32c(&bytes).to_be_bytes());
         framed.extend_from_slice(&bytes);
         if let Ok(states) = ProducerStates::decode(&framed) {
