@@ -87,7 +87,9 @@ pub(crate) fn of_read(error: &ReadError) -> ErrorCode {
         // The consumer follows `auto.offset.reset`.
         ReadError::OutOfRange { .. } => ErrorCode::OffsetOutOfRange,
         // Retriable: the records are damaged here; another replica may have them.
-        ReadError::Damaged { .. } | ReadError::Disk(_) => ErrorCode::KafkaStorageError,
+        ReadError::Damaged { .. } | ReadError::Disk(_) | ReadError::State(_) => {
+            ErrorCode::KafkaStorageError
+        }
     }
 }
 

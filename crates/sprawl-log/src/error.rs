@@ -212,4 +212,7 @@ pub enum ReadError {
     /// The disk refused.
     #[error(transparent)]
     Disk(#[from] DiskError),
+    /// The state store failed.
+    #[error("state store: {0}")]
+    State(#[from] StateError),
 }

@@ -14,12 +14,13 @@ const PARTITION_KEY_BYTES: usize = sprawl_model::PartitionKey::ENCODED_BYTES;
 const SEGMENT_KEY_BYTES: usize = PARTITION_KEY_BYTES + 8;
 
 /// Every group of keys.
-const FAMILIES: [ColumnFamily; 5] = [
+const FAMILIES: [ColumnFamily; 6] = [
     ColumnFamily::Store,
     ColumnFamily::Partition,
     ColumnFamily::Segment,
     ColumnFamily::Index,
     ColumnFamily::Snapshot,
+    ColumnFamily::Aborted,
 ];
 
 /// The state of one data directory across the lives of its process.
@@ -151,6 +152,16 @@ impl StateStore for LiveState {
 
     fn scan(&self, family: ColumnFamily, prefix: &[u8]) -> Result<Pairs, StateError> {
         self.alive()?.scan(family, prefix)
+    }
+
+    fn scan_from(
+        &self,
+        family: ColumnFamily,
+        prefix: &[u8],
+        from: &[u8],
+        count: usize,
+    ) -> Result<Pairs, StateError> {
+        self.alive()?.scan_from(family, prefix, from, count)
     }
 
     fn write(&self, batch: WriteBatch) -> Result<(), StateError> {

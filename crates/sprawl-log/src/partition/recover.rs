@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex};
 use sprawl_io::disk::OpenMode;
 use sprawl_model::{LeaderEpoch, Offset, PartitionKey};
 
+use super::aborted::AbortedIndex;
 use super::hot::HotBatch;
 use super::{Inner, PartitionLog, Writer};
 use crate::error::DiskError;
@@ -32,6 +33,7 @@ use crate::store::Shared;
 pub(crate) struct Known {
     pub(crate) meta: Option<PartitionMeta>,
     pub(crate) segments: BTreeMap<Offset, SegmentMeta>,
+    pub(crate) aborted: AbortedIndex,
 }
 
 /// How much of the files has to be read.
@@ -82,6 +84,7 @@ impl PartitionLog {
             journal_end: AtomicI64::new(0),
             sync_end: AtomicI64::new(0),
             hold: AtomicI64::new(-1),
+            first_unstable: AtomicI64::new(i64::MAX),
             size_bytes: AtomicU64::new(0),
             is_deleted: AtomicBool::new(false),
             is_listed: AtomicBool::new(false),
@@ -89,6 +92,7 @@ impl PartitionLog {
             inner: Mutex::new(Inner::new(config)),
             waiters: Mutex::default(),
             writer: Mutex::default(),
+            aborted: Mutex::default(),
         }
     }
 
@@ -145,6 +149,7 @@ impl PartitionLog {
                 .map_err(DiskError::at("sync", &self.dir))?;
         }
         scan.finish(known.meta.as_ref());
+        *self.aborted() = known.aborted;
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 
 use sprawl_model::{Offset, PartitionKey};
 
-use super::{Inner, PartitionLog};
+use super::{Inner, PartitionLog, aborted};
 use crate::error::{DiskError, LogError};
 use crate::segment::Segment;
 use crate::settings::Cleanup;
@@ -165,7 +165,7 @@ pub(crate) fn forget_partition(
             changes.delete(family, &key);
         }
     }
-    Ok(())
+    aborted::forget(state, &key, changes)
 }
 
 /// Returns by how many bytes the log is above its limit; `None` where no limit applies.

@@ -19,7 +19,7 @@ use crate::segment::write::{SegmentWriter, prove};
 use crate::segment::{Segment, SegmentMeta};
 use crate::settings::PartitionConfig;
 use crate::state::record::{DamageRange, PartitionMeta, index_key, segment_key, snapshot};
-use crate::state::{ColumnFamily, WriteBatch};
+use crate::state::{ColumnFamily, StateError, WriteBatch};
 
 /// Whether a run is to be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -241,11 +241,12 @@ impl PartitionLog {
     }
 
     /// Adds to `changes` what a checkpoint saves of this partition; segments are synced before.
-    pub(crate) fn save(&self, changes: &mut WriteBatch) {
+    pub(crate) fn save(&self, changes: &mut WriteBatch) -> Result<(), StateError> {
         let writer = self.writer();
         for base_offset in &writer.forgotten {
             self.forget_segment(*base_offset, changes);
         }
+        self.save_aborted(writer.synced_end, changes)?;
         for (base_offset, segment) in &writer.changed {
             let key = segment_key(self.key, *base_offset);
             let meta = segment.meta();
@@ -264,6 +265,7 @@ impl PartitionLog {
                 changes.put(ColumnFamily::Snapshot, &key, value);
             }
         }
+        Ok(())
     }
 
     /// Records that what [`Self::save`] gave is on stable storage.
@@ -278,6 +280,7 @@ impl PartitionLog {
             }
         }
         let synced_end = writer.synced_end;
+        let has_unsaved = self.saved_aborted();
         let mut inner = self.inner();
         inner
             .snapshots
@@ -286,7 +289,7 @@ impl PartitionLog {
         if inner.dirty_bytes == 0 {
             writer.active = None;
         }
-        let is_changed = inner.dirty_bytes > 0 || !inner.snapshots.is_empty();
+        let is_changed = inner.dirty_bytes > 0 || !inner.snapshots.is_empty() || has_unsaved;
         self.is_changed.store(is_changed, Ordering::Release);
         drop(inner);
         drop(writer);

@@ -37,12 +37,23 @@ impl StateStore for MemoryStore {
     }
 
     fn scan(&self, family: ColumnFamily, prefix: &[u8]) -> Result<Pairs, StateError> {
-        let from = full_key(family, prefix);
+        self.scan_from(family, prefix, prefix, usize::MAX)
+    }
+
+    fn scan_from(
+        &self,
+        family: ColumnFamily,
+        prefix: &[u8],
+        from: &[u8],
+        count: usize,
+    ) -> Result<Pairs, StateError> {
+        let (prefix, from) = (full_key(family, prefix), full_key(family, from));
         let maps = self.maps();
         let pairs = maps
             .current
-            .range(from.clone()..)
-            .take_while(|(key, _)| key.starts_with(&from));
+            .range(from..)
+            .take_while(|(key, _)| key.starts_with(&prefix))
+            .take(count);
         Ok(pairs
             .map(|(key, value)| (key.get(1..).unwrap_or_default().to_vec(), value.clone()))
             .collect())

@@ -26,6 +26,8 @@ pub enum ColumnFamily {
     Index = 4,
     /// Snapshots of the layers above.
     Snapshot = 5,
+    /// Aborted transactions.
+    Aborted = 6,
 }
 
 /// Why the state store failed.
@@ -74,6 +76,14 @@ pub trait StateStore: Debug + Send + Sync + 'static {
     fn get(&self, family: ColumnFamily, key: &[u8]) -> Result<Option<Vec<u8>>, StateError>;
     /// Returns all pairs whose key starts with `prefix`, in key order.
     fn scan(&self, family: ColumnFamily, prefix: &[u8]) -> Result<Pairs, StateError>;
+    /// Returns the first `count` pairs whose key starts with `prefix` and is at or behind `from`.
+    fn scan_from(
+        &self,
+        family: ColumnFamily,
+        prefix: &[u8],
+        from: &[u8],
+        count: usize,
+    ) -> Result<Pairs, StateError>;
     /// Applies a batch at once.
     fn write(&self, batch: WriteBatch) -> Result<(), StateError>;
     /// Makes everything written so far durable.

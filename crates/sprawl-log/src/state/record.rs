@@ -1,11 +1,12 @@
 //! The values in the state store, each with a version and a checksum
 //! (`docs/formats/state-store.md`).
 
-use sprawl_model::{LeaderEpoch, Offset, PartitionKey};
+use sprawl_model::{LeaderEpoch, Offset, PartitionKey, ProducerId};
 
 use crate::codec::{Decoder, Encoder, FormatError};
 use crate::journal::Resume;
 use crate::journal::scan::Start;
+use crate::partition::AbortedTxn;
 use crate::segment::SegmentMeta;
 
 const CHECKPOINT_VERSION: u8 = 1;
@@ -15,6 +16,7 @@ const SEGMENT_VERSION: u8 = 1;
 /// Of a compacted one: the generation follows.
 const COMPACTED_SEGMENT_VERSION: u8 = 2;
 const SNAPSHOT_VERSION: u8 = 1;
+const ABORTED_VERSION: u8 = 1;
 /// No partition has more leader epochs or damaged ranges than this; more is damage.
 const ITEM_COUNT_MAX: u32 = 1 << 20;
 
@@ -205,6 +207,34 @@ impl SegmentMeta {
             },
         })
     }
+}
+
+/// Returns the key of an aborted transaction: keys are in the order of the markers.
+pub(crate) fn aborted_key(key: PartitionKey, last_offset: Offset) -> Vec<u8> {
+    segment_key(key, last_offset)
+}
+
+impl AbortedTxn {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        Encoder::new(ABORTED_VERSION)
+            .i64(self.producer_id.0)
+            .i64(self.first_offset.0)
+            .i64(self.last_stable_offset.0)
+            .seal()
+    }
+}
+
+/// Decodes an aborted transaction.
+pub(crate) fn decode_aborted(key: &[u8], value: &[u8]) -> Result<AbortedTxn, FormatError> {
+    let short = FormatError::Short { found: key.len() };
+    let last_offset = segment_key_offset(key).ok_or(short)?;
+    let mut fields = Decoder::open(value, ABORTED_VERSION)?;
+    Ok(AbortedTxn {
+        producer_id: ProducerId(fields.i64()?),
+        first_offset: Offset(fields.i64()?),
+        last_offset,
+        last_stable_offset: Offset(fields.i64()?),
+    })
 }
 
 /// Returns the key of a snapshot.

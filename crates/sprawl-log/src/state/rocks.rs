@@ -116,15 +116,25 @@ impl StateStore for RocksStore {
     }
 
     fn scan(&self, family: ColumnFamily, prefix: &[u8]) -> Result<Pairs, StateError> {
-        let from = full_key(family, prefix);
+        self.scan_from(family, prefix, prefix, usize::MAX)
+    }
+
+    fn scan_from(
+        &self,
+        family: ColumnFamily,
+        prefix: &[u8],
+        from: &[u8],
+        count: usize,
+    ) -> Result<Pairs, StateError> {
+        let (prefix, from) = (full_key(family, prefix), full_key(family, from));
         self.with(|db| {
             let mut pairs = Pairs::new();
             let mut options = ReadOptions::default();
             options.fill_cache(false);
             let mode = IteratorMode::From(&from, Direction::Forward);
-            for pair in db.iterator_opt(mode, options) {
+            for pair in db.iterator_opt(mode, options).take(count) {
                 let (key, value) = pair?;
-                if !key.starts_with(&from) {
+                if !key.starts_with(&prefix) {
                     break;
                 }
                 pairs.push((key.get(1..).unwrap_or_default().to_vec(), value.into_vec()));

@@ -122,7 +122,7 @@ impl Shared {
             let _order = self.order_meta_writes();
             let mut changes = WriteBatch::default();
             for partition in some.iter().filter(|partition| !partition.is_deleted()) {
-                partition.save(&mut changes);
+                partition.save(&mut changes)?;
             }
             self.state.write(changes)?;
         }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, RwLock};
 use std::time::Duration;
 
 use sprawl_io::Io;
-use sprawl_model::{PartitionKey, TopicPartition};
+use sprawl_model::{Offset, PartitionKey, TopicPartition};
 
 use super::memory::Memory;
 use super::space::SpaceWatch;
@@ -24,7 +24,8 @@ use crate::partition::retain::forget_partition;
 use crate::segment::{DELETED_SUFFIX, PARTITIONS_DIR, SegmentMeta, dir_key, dir_name};
 use crate::settings::{LogSettings, PartitionConfig};
 use crate::state::record::{
-    CHECKPOINT_KEY, DamageRange, PartitionMeta, checkpoint, decode_checkpoint, segment_key_offset,
+    CHECKPOINT_KEY, DamageRange, PartitionMeta, checkpoint, decode_aborted, decode_checkpoint,
+    segment_key_offset,
 };
 use crate::state::{ColumnFamily, StateError, StateStore, WriteBatch};
 
@@ -275,6 +276,10 @@ impl Recovery {
                 .ok_or_else(|| StateError::Corrupt("a segment key is short".to_owned()))?;
             self.known_of(&key)?.segments.insert(base_offset, meta);
         }
+        for (key, value) in state.scan(ColumnFamily::Aborted, &[])? {
+            let entry = decode_aborted(&key, &value).map_err(damaged)?;
+            self.known_of(&key)?.aborted.load(entry);
+        }
         Ok(())
     }
 
@@ -473,6 +478,8 @@ fn add_partition(shared: &Arc<Shared>, key: PartitionKey) -> Result<Arc<Partitio
     let mut config = PartitionConfig::new(unnamed(key));
     config.retention_ms = None;
     let partition = Arc::new(PartitionLog::new(shared, key, config));
+    // Nor is anything known of its transactions.
+    partition.set_first_unstable(Some(Offset(0)));
     let mut partitions = shared
         .partitions
         .write()

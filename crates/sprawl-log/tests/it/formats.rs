@@ -11,12 +11,13 @@ use sprawl_model::Offset;
 
 use crate::world::{DIR, World, append, batch, config, fill, key, read_all};
 
-const FAMILIES: [ColumnFamily; 5] = [
+const FAMILIES: [ColumnFamily; 6] = [
     ColumnFamily::Store,
     ColumnFamily::Partition,
     ColumnFamily::Segment,
     ColumnFamily::Index,
     ColumnFamily::Snapshot,
+    ColumnFamily::Aborted,
 ];
 
 fn fixtures() -> PathBuf {
