@@ -21,11 +21,12 @@ use crate::api::{
     api_versions, create_acls, create_delegation_token, create_partitions, create_topics,
     delete_acls, delete_groups, delete_records, delete_topics, describe_acls, describe_cluster,
     describe_configs, describe_delegation_token, describe_groups, describe_log_dirs,
-    describe_quorum, describe_topic_partitions, elect_leaders, expire_delegation_token,
-    find_coordinator, heartbeat, incremental_alter_configs, init_producer_id, join_group,
-    leave_group, list_config_resources, list_groups, list_offsets, list_partition_reassignments,
-    metadata, offset_commit, offset_delete, offset_fetch, offset_for_leader_epoch,
-    remove_raft_voter, renew_delegation_token, sync_group, unregister_broker,
+    describe_producers, describe_quorum, describe_topic_partitions, elect_leaders,
+    expire_delegation_token, find_coordinator, heartbeat, incremental_alter_configs,
+    init_producer_id, join_group, leave_group, list_config_resources, list_groups, list_offsets,
+    list_partition_reassignments, metadata, offset_commit, offset_delete, offset_fetch,
+    offset_for_leader_epoch, remove_raft_voter, renew_delegation_token, sync_group,
+    unregister_broker, write_txn_markers,
 };
 use crate::broker::Broker;
 use crate::connection::Peer;
@@ -229,6 +230,12 @@ async fn respond(broker: &Arc<Broker>, context: &RequestContext, request: Reques
         }
         Request::DescribeTopicPartitions(body) => {
             describe_topic_partitions::handle(broker, context, body).into()
+        }
+        Request::WriteTxnMarkers(body) => write_txn_markers::handle(broker, context, body)
+            .await
+            .into(),
+        Request::DescribeProducers(body) => {
+            describe_producers::handle(broker, context, body).into()
         }
         Request::InitProducerId(body) => {
             init_producer_id::handle(broker, context, body).await.into()

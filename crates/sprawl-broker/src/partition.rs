@@ -2,22 +2,29 @@
 //!
 //! Invariants: offsets are given out under one short lock, together with the append, so they are
 //! dense (I11); a duplicate of an idempotent producer is answered with its original offset, and
-//! only once that offset is durable (I5, I12). The lock is never held across an await.
+//! only once that offset is durable (I5, I12). The lock is never held across an await. The first
+//! unstable offset is known before the batch that makes it so is appended, and no transaction is
+//! stable before its marker is durable (I15).
 
+mod replay;
+mod transactions;
+
+use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
+use bytes::BytesMut;
 use sprawl_core::config::TopicConfig;
 use sprawl_core::partition::{ProducerStates, SequenceVerdict};
 use sprawl_io::Clock;
 use sprawl_log::{
-    CompactionBounds, LastOfProducer, LogRead, PRODUCER_SNAPSHOT, PartitionLog, ReadError,
-    ReadRequest,
+    CompactionBounds, LastOfProducer, LogRead, PartitionLog, Pending, ReadError, ReadRequest,
 };
-use sprawl_model::mutant::{Mutant, active};
-use sprawl_model::{LeaderEpoch, Offset, PartitionKey, TopicPartition, batch};
+use sprawl_model::batch::{self, BatchHeader};
+use sprawl_model::{LeaderEpoch, Offset, PartitionKey, TopicPartition};
 
-use crate::replicated_log::{AppendError, Appended, ReplicatedLog};
+use crate::replicated_log::{AppendError, AppendMarkerError, Appended, ReplicatedLog};
+use crate::transaction_marker::TxnMarker;
 use crate::validate::ValidBatch;
 
 /// A partition led by this broker.
@@ -27,6 +34,8 @@ pub(crate) struct Partition {
     log: Arc<PartitionLog>,
     clock: Arc<dyn Clock>,
     config: ArcSwap<TopicConfig>,
+    /// The first offset that is not stable whatever is durable; `i64::MAX` is none.
+    first_unstable: AtomicI64,
     sequencer: Mutex<Sequencer>,
 }
 
@@ -54,7 +63,7 @@ pub(crate) enum OpenPartitionError {
 
 impl Partition {
     /// Opens the partition over its log and rebuilds the producers' state: the last snapshot, then
-    /// every batch header after it. O(batches since the last checkpoint).
+    /// every batch header, and every marker, after it. O(batches since the last checkpoint).
     pub(crate) fn open(
         name: TopicPartition,
         log: Arc<PartitionLog>,
@@ -62,7 +71,7 @@ impl Partition {
         config: Arc<TopicConfig>,
         leader_epoch: LeaderEpoch,
     ) -> Result<Self, OpenPartitionError> {
-        let producers = rebuild_producers(&log, clock.wall_ms()).map_err(|source| {
+        let producers = replay::rebuild_producers(&log, clock.wall_ms()).map_err(|source| {
             OpenPartitionError::Producers {
                 partition: name.clone(),
                 source,
@@ -73,6 +82,7 @@ impl Partition {
             log,
             clock,
             config: ArcSwap::new(config),
+            first_unstable: AtomicI64::new(transactions::encode(producers.first_unstable())),
             sequencer: Mutex::new(Sequencer {
                 leader_epoch,
                 producers,
@@ -121,9 +131,14 @@ impl Partition {
         (self.log.log_end(), sequencer.producers.encode())
     }
 
-    /// What compaction of the log has to respect.
-    pub(crate) fn compaction_bounds(&self) -> CompactionBounds {
+    /// What compaction of the log has to respect; `None` where the log cannot say.
+    pub(crate) fn compaction_bounds(&self) -> Option<CompactionBounds> {
         let stable_end = self.last_stable_offset();
+        let aborted = self
+            .log
+            .aborted_transactions(self.log_start(), stable_end)
+            .inspect_err(|error| tracing::warn!(partition = %self.name, %error, "not compacted"))
+            .ok()?;
         let sequencer = self.sequencer();
         let producers = sequencer.producers.last_records();
         let producers = producers.map(|(id, epoch, last_data_offset)| {
@@ -133,11 +148,11 @@ impl Partition {
             };
             (id, last)
         });
-        CompactionBounds {
+        Some(CompactionBounds {
             stable_end,
             producers: producers.collect(),
-            aborted: Vec::new(),
-        }
+            aborted,
+        })
     }
 
     /// Forgets producers that have been silent for `expiration_ms`.
@@ -153,19 +168,33 @@ impl Partition {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Gives a batch its place and appends it. The caller has checked it and records it.
+    fn append_at_end(
+        &self,
+        sequencer: &Sequencer,
+        mut bytes: BytesMut,
+        header: &mut BatchHeader,
+    ) -> Result<Pending, sprawl_log::AppendError> {
+        header.base_offset = self.log.log_end();
+        header.leader_epoch = sequencer.leader_epoch;
+        batch::set_base_offset(&mut bytes, header.base_offset);
+        batch::set_leader_epoch(&mut bytes, header.leader_epoch);
+        self.log.append(bytes.freeze(), header)
+    }
 }
 
 impl ReplicatedLog for Partition {
     fn append(&self, batch: ValidBatch) -> Result<Appended, AppendError> {
-        let log_append_time = batch.log_append_time();
-        let (mut bytes, mut header) = batch.into_parts();
+        let (log_append_time, claim) = (batch.log_append_time(), batch.claim());
+        let (bytes, mut header) = batch.into_parts();
         let now_ms = self.clock.wall_ms();
         let mut sequencer = self.sequencer();
         if let SequenceVerdict::Duplicate {
             base_offset,
             last_offset,
             timestamp,
-        } = sequencer.producers.check(&header)?
+        } = sequencer.producers.check(&header, claim)?
         {
             let log_append_time = log_append_time.map(|_| timestamp);
             let end = last_offset
@@ -178,11 +207,12 @@ impl ReplicatedLog for Partition {
                 durable,
             });
         }
-        header.base_offset = self.log.log_end();
-        header.leader_epoch = sequencer.leader_epoch;
-        batch::set_base_offset(&mut bytes, header.base_offset);
-        batch::set_leader_epoch(&mut bytes, header.leader_epoch);
-        let pending = self.log.append(bytes.freeze(), &header)?;
+        if sequencer.producers.begins_transaction(&header) {
+            self.hold_stable(&sequencer, self.log.log_end());
+        }
+        let pending = self
+            .append_at_end(&sequencer, bytes, &mut header)
+            .inspect_err(|_| self.publish_stable(&sequencer))?;
         sequencer.producers.record(&header, now_ms);
         drop(sequencer);
         let durable = Box::pin(pending.durable());
@@ -191,6 +221,10 @@ impl ReplicatedLog for Partition {
             log_append_time,
             durable,
         })
+    }
+
+    fn append_marker(&self, marker: &TxnMarker) -> Result<Appended, AppendMarkerError> {
+        self.end_transaction(marker)
     }
 
     fn read(&self, request: ReadRequest) -> Result<LogRead, ReadError> {
@@ -210,32 +244,6 @@ impl ReplicatedLog for Partition {
     }
 
     fn last_stable_offset(&self) -> Offset {
-        self.high_watermark()
+        self.stable_offset()
     }
-}
-
-fn rebuild_producers(log: &Arc<PartitionLog>, now_ms: i64) -> Result<ProducerStates, ReadError> {
-    let mut from = log.log_start();
-    let mut producers = ProducerStates::new(from);
-    if active(Mutant::DedupStateLostAtRestart) {
-        return Ok(producers);
-    }
-    if let Some((offset, bytes)) = log.load_snapshot(PRODUCER_SNAPSHOT) {
-        match ProducerStates::decode(&bytes) {
-            Ok(decoded) if offset <= log.log_end() => {
-                producers = decoded;
-                from = offset.max(from);
-            }
-            Ok(_) => {
-                tracing::warn!(partition = %log.key(), "producer snapshot is ahead of the log")
-            }
-            Err(error) => {
-                tracing::warn!(partition = %log.key(), %error, "producer snapshot unreadable")
-            }
-        }
-    }
-    for header in log.headers_from(from)? {
-        producers.replay(&header?, now_ms);
-    }
-    Ok(producers)
 }

@@ -297,6 +297,6 @@ impl CompactionGuard for StableParts {
     }
 
     fn bounds(&self, log: &PartitionLog) -> Option<CompactionBounds> {
-        Some(self.find(log)?.compaction_bounds())
+        self.find(log)?.compaction_bounds()
     }
 }

@@ -5,11 +5,12 @@
 //!
 //! Source: `ReplicatedLog` in the plan of the house; Kafka's `ReplicaManager` for the semantics.
 
-use sprawl_core::partition::SequenceError;
+use sprawl_core::partition::{MarkerError, SequenceError};
 use sprawl_io::net::BoxFuture;
 use sprawl_log::{Durable, FlushError, LogRead, ReadError, ReadRequest};
 use sprawl_model::{LeaderEpoch, Offset};
 
+use crate::transaction_marker::TxnMarker;
 use crate::validate::ValidBatch;
 
 /// Where an appended batch went, and the wait for its durability.
@@ -41,6 +42,17 @@ pub(crate) enum AppendError {
     Log(#[from] sprawl_log::AppendError),
 }
 
+/// Why no marker was appended.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AppendMarkerError {
+    /// The marker belongs to another transaction, or comes from an older coordinator.
+    #[error(transparent)]
+    Marker(#[from] MarkerError),
+    /// The log cannot take it.
+    #[error(transparent)]
+    Log(#[from] sprawl_log::AppendError),
+}
+
 /// A partition as its leader sees it.
 pub(crate) trait ReplicatedLog {
     /// Gives `batch` its offsets, appends it, and returns the wait for its durability.
@@ -48,6 +60,11 @@ pub(crate) trait ReplicatedLog {
     /// Errors: `Sequence` (the producer resets or gives up), `Log` (retriable, or the disk is
     /// offline).
     fn append(&self, batch: ValidBatch) -> Result<Appended, AppendError>;
+
+    /// Ends a producer's transaction here: appends its marker and returns the wait for that.
+    ///
+    /// Errors: `Marker` (it is not this transaction's), `Log` (retriable, or the disk is offline).
+    fn append_marker(&self, marker: &TxnMarker) -> Result<Appended, AppendMarkerError>;
 
     /// Reads whole batches from the one that holds `request.offset`.
     fn read(&self, request: ReadRequest) -> Result<LogRead, ReadError>;

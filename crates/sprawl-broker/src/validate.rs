@@ -11,6 +11,9 @@ use std::borrow::Cow;
 
 use bytes::BytesMut;
 use sprawl_core::config::{CompressionSetting, MessageTime, TopicConfig};
+use sprawl_core::partition::Claim;
+#[cfg(test)]
+use sprawl_core::partition::Verification;
 use sprawl_model::batch::{
     self, BatchBuilder, BatchError, BatchHeader, BatchOptions, RecordRef, Records, TimestampType,
 };
@@ -31,6 +34,7 @@ pub(crate) struct ValidBatch {
     bytes: BytesMut,
     header: BatchHeader,
     log_append_time: Option<i64>,
+    claim: Claim,
 }
 
 /// Why one record makes its batch unacceptable.
@@ -65,9 +69,6 @@ pub(crate) enum InvalidBatch {
     /// zstd in a produce request older than v7.
     #[error("zstd needs produce version 7 or later")]
     CodecTooNew,
-    /// Part of a transaction that this broker never opened.
-    #[error("the batch is transactional, but no transaction is open")]
-    Transactional,
     /// Records that break a rule of the topic (missing keys).
     #[error("records refused: {}", first_message(.0))]
     Records(Vec<RecordError>),
@@ -99,7 +100,21 @@ impl ValidBatch {
             bytes,
             header,
             log_append_time: None,
+            claim: Claim::COORDINATOR,
         })
+    }
+
+    /// Says that the transaction coordinator knows this batch's transaction to be open.
+    #[cfg(test)]
+    #[must_use]
+    pub(crate) fn verified(mut self, verified: Option<Verification>) -> Self {
+        self.claim.verified = verified;
+        self
+    }
+
+    /// Who made the batch, and who vouches for it.
+    pub(crate) fn claim(&self) -> Claim {
+        self.claim
     }
 
     /// The parsed header; its base offset and leader epoch are not yet assigned.
@@ -191,9 +206,6 @@ fn check_header(bytes: &[u8], rules: &Rules<'_>) -> Result<BatchHeader, InvalidB
         !header.attributes.is_control(),
         "clients may not write control records",
     )?;
-    if header.attributes.is_transactional() {
-        return Err(InvalidBatch::Transactional);
-    }
     rule(
         header.producer_id == ProducerId::NONE || header.base_sequence.0 >= 0,
         "a batch with a producer id has no sequence",
@@ -303,6 +315,7 @@ fn stamp(
                     bytes,
                     header,
                     log_append_time: None,
+                    claim: Claim::CLIENT,
                 });
             }
             batch::set_create_time(&mut bytes, max_timestamp);
@@ -314,6 +327,7 @@ fn stamp(
         bytes,
         header,
         log_append_time,
+        claim: Claim::CLIENT,
     })
 }
 

@@ -5,13 +5,13 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 use sprawl_core::metadata::MetadataError;
-use sprawl_core::partition::SequenceError;
+use sprawl_core::partition::{MarkerError, SequenceError};
 use sprawl_log::{FlushError, LogError, ReadError};
 use sprawl_meta::ProposeError;
 use sprawl_protocol::ErrorCode;
 
 use crate::broker::ChangeError;
-use crate::replicated_log::AppendError;
+use crate::replicated_log::{AppendError, AppendMarkerError};
 use crate::validate::InvalidBatch;
 
 /// Produce: a batch that was not fit to be appended.
@@ -27,8 +27,6 @@ pub(crate) fn of_invalid_batch(error: &InvalidBatch) -> ErrorCode {
         InvalidBatch::TooLarge { .. } => ErrorCode::MessageTooLarge,
         // Fatal (KIP-110).
         InvalidBatch::CodecTooNew => ErrorCode::UnsupportedCompressionType,
-        // Fatal for the transaction (KIP-890).
-        InvalidBatch::Transactional => ErrorCode::InvalidTxnState,
         // Fatal (KIP-32).
         InvalidBatch::Timestamps(_) => ErrorCode::InvalidTimestamp,
     }
@@ -50,6 +48,25 @@ fn of_sequence(error: &SequenceError) -> ErrorCode {
         SequenceError::OutOfOrder { .. } => ErrorCode::OutOfOrderSequenceNumber,
         // Fatal: the client is broken.
         SequenceError::NegativeSequence { .. } => ErrorCode::InvalidRecord,
+        // Fatal for the transaction (KIP-890).
+        SequenceError::TransactionState { .. } => ErrorCode::InvalidTxnState,
+        // Retriable: transactions end.
+        SequenceError::TooManyProducers => ErrorCode::KafkaStorageError,
+    }
+}
+
+/// WriteTxnMarkers and the transaction coordinator: a marker that was not written.
+pub(crate) fn of_marker(error: &AppendMarkerError) -> ErrorCode {
+    match error {
+        // Fatal: the coordinator takes the transaction for another one's (KIP-890, KIP-1228).
+        AppendMarkerError::Marker(MarkerError::FencedEpoch { .. }) => {
+            ErrorCode::InvalidProducerEpoch
+        }
+        // Fatal: another coordinator has taken over.
+        AppendMarkerError::Marker(MarkerError::FencedCoordinator { .. }) => {
+            ErrorCode::TransactionCoordinatorFenced
+        }
+        AppendMarkerError::Log(error) => of_log_append(error),
     }
 }
 

@@ -37,8 +37,8 @@ mod testing;
 pub mod tools;
 
 pub use compaction::{
-    AbortedTransaction, CleanerSettings, CompactionBounds, CompactionConfig, CompactionGuard,
-    CompactionStats, LastOfProducer,
+    CleanerSettings, CompactionBounds, CompactionConfig, CompactionGuard, CompactionStats,
+    LastOfProducer,
 };
 pub use error::{AppendError, DiskError, FlushError, LogError, OpenError, ReadError};
 pub use journal::scan::{LostBatch, LostFrames, TornTail};

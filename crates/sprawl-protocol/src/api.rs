@@ -61,6 +61,8 @@ macro_rules! with_api_table {
             OffsetForLeaderEpoch, 23, 2..=4, 2, 4, OffsetForLeaderEpochRequest,
                 OffsetForLeaderEpochResponse,
                 "KIP-320 fencing v2, replica id v3";
+            WriteTxnMarkers, 27, 1..=2, 1, 1, WriteTxnMarkersRequest, WriteTxnMarkersResponse,
+                "KIP-98, KIP-1228 transaction version v2";
             DescribeAcls, 29, 1..=3, 1, 2, DescribeAclsRequest, DescribeAclsResponse,
                 "KIP-140, KIP-290 prefixed patterns; without an authorizer SECURITY_DISABLED";
             CreateAcls, 30, 1..=3, 1, 2, CreateAclsRequest, CreateAclsResponse,
@@ -109,6 +111,8 @@ macro_rules! with_api_table {
                 "KIP-595, KIP-836 timestamps v1, KIP-853 directories and endpoints v2";
             DescribeCluster, 60, 0..=2, 0, 0, DescribeClusterRequest, DescribeClusterResponse,
                 "KIP-700, KIP-919 endpoint type v1, KIP-1073 fenced brokers v2";
+            DescribeProducers, 61, 0..=0, 0, 0, DescribeProducersRequest, DescribeProducersResponse,
+                "KIP-664";
             UnregisterBroker, 64, 0..=0, 0, 0, UnregisterBrokerRequest, UnregisterBrokerResponse,
                 "KIP-500";
             ListConfigResources, 74, 0..=1, 0, 0, ListConfigResourcesRequest,

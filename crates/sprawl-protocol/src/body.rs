@@ -59,6 +59,7 @@ crate_bodies! {
     DeleteRecordsRequest, DeleteRecordsResponse,
     InitProducerIdRequest, InitProducerIdResponse,
     OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse,
+    WriteTxnMarkersResponse newest 1,
     DescribeConfigsRequest, DescribeConfigsResponse,
     AlterConfigsRequest, AlterConfigsResponse,
     DescribeLogDirsRequest newest 4,
@@ -66,6 +67,7 @@ crate_bodies! {
     DeleteGroupsRequest, DeleteGroupsResponse,
     IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse,
     OffsetDeleteRequest, OffsetDeleteResponse,
+    DescribeProducersRequest, DescribeProducersResponse,
     DescribeClusterRequest, DescribeClusterResponse before 2 cut_describe_cluster,
     DescribeAclsRequest, DescribeAclsResponse,
     CreateAclsRequest, CreateAclsResponse,
@@ -136,4 +138,5 @@ own_bodies! {
     OffsetCommitRequest, OffsetCommitResponse,
     OffsetFetchRequest, OffsetFetchResponse,
     DescribeLogDirsResponse,
+    WriteTxnMarkersRequest,
 }

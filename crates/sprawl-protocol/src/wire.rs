@@ -4,7 +4,7 @@
 //! itself. Source: Kafka protocol guide, protocol primitive types; KIP-482 for compact types.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use kafka_protocol::messages::{GroupId, TopicName};
+use kafka_protocol::messages::{GroupId, ProducerId, TopicName};
 use kafka_protocol::protocol::StrBytes;
 use thiserror::Error;
 use uuid::Uuid;
@@ -372,6 +372,15 @@ macro_rules! named_string {
     )*};
 }
 named_string!(GroupId TopicName);
+
+impl Value for ProducerId {
+    fn read(bytes: &mut Bytes, style: Style) -> Result<Self, ReadError> {
+        i64::read(bytes, style).map(Self)
+    }
+    fn write(&self, out: &mut BytesMut, style: Style) -> Result<(), TooLong> {
+        self.0.write(out, style)
+    }
+}
 
 impl<T: Value> Value for Option<Vec<T>> {
     fn read(bytes: &mut Bytes, style: Style) -> Result<Self, ReadError> {

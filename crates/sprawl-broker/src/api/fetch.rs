@@ -1,11 +1,12 @@
 //! Fetch (key 1): session, look-up, read, wait for enough, answer by reference.
 //!
-//! Invariants: no record at or above the high watermark leaves; payload is not copied; a waiting
-//! fetch holds no lock and ends at `max_wait_ms`, when enough bytes came, at an error, or when the
-//! broker stops.
+//! Invariants: no record at or above the high watermark leaves, and to readers of committed records
+//! none at or above the last stable offset, nor an aborted one without saying so (I15); payload is
+//! not copied; a waiting fetch holds no lock and ends at `max_wait_ms`, when enough bytes came, at
+//! an error, or when the broker stops.
 //!
-//! Source: KIP-227 (sessions), KIP-320 (fencing), KIP-516 (topic ids), KIP-74 (limits and
-//! progress).
+//! Source: KIP-98 (isolation), KIP-227 (sessions), KIP-320 (fencing), KIP-516 (topic ids), KIP-74
+//! (limits and progress).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,8 @@ use std::time::Duration;
 use sprawl_io::time;
 use sprawl_model::{LeaderEpoch, Offset, PartitionId, TopicId};
 use sprawl_protocol::fetch::{
-    EpochEndOffset, FetchPartition as PartitionReply, FetchTopic, LeaderIdAndEpoch, RecordsPart,
+    AbortedTransaction, EpochEndOffset, FetchPartition as PartitionReply, FetchTopic,
+    LeaderIdAndEpoch, RecordsPart,
 };
 use sprawl_protocol::messages::{FetchRequest, TopicName};
 use sprawl_protocol::{ErrorCode, FetchReply, Segment, StrBytes, encode_fetch_reply};
@@ -303,6 +305,13 @@ fn partition_reply(broker: &Broker, one: &Resolved, read: PartitionRead) -> Part
             end_offset: end.0,
         }),
         current_leader,
+        aborted_transactions: read.aborted.map(|aborted| {
+            let aborted = aborted.iter().map(|txn| AbortedTransaction {
+                producer_id: txn.producer_id.0,
+                first_offset: txn.first_offset.0,
+            });
+            aborted.collect()
+        }),
         records: read.parts.into_iter().map(Chunk::from).collect(),
         ..PartitionReply::default()
     }

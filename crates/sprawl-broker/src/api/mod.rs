@@ -24,6 +24,7 @@ pub(crate) mod describe_configs;
 pub(crate) mod describe_delegation_token;
 pub(crate) mod describe_groups;
 pub(crate) mod describe_log_dirs;
+pub(crate) mod describe_producers;
 pub(crate) mod describe_quorum;
 pub(crate) mod describe_topic_partitions;
 pub(crate) mod elect_leaders;
@@ -49,6 +50,7 @@ pub(crate) mod remove_raft_voter;
 pub(crate) mod renew_delegation_token;
 pub(crate) mod sync_group;
 pub(crate) mod unregister_broker;
+pub(crate) mod write_txn_markers;
 
 #[cfg(test)]
 mod tests;

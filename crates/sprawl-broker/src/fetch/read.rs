@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use sprawl_log::{AtLeastOne, LogRead, Part, ReadError, ReadRequest};
+use sprawl_log::{AbortedTxn, AtLeastOne, LogRead, Part, ReadError, ReadRequest};
 use sprawl_model::{LeaderEpoch, Offset};
 use sprawl_protocol::ErrorCode;
 
@@ -45,6 +45,8 @@ pub(crate) struct PartitionRead {
     pub(crate) log_start: Offset,
     /// Where the client's log and ours part, when the client's last epoch says so (KIP-595).
     pub(crate) diverging: Option<(LeaderEpoch, Offset)>,
+    /// The transactions whose records the consumer is to skip; `None` where it sees them all.
+    pub(crate) aborted: Option<Vec<AbortedTxn>>,
     pub(crate) parts: Vec<Part>,
     pub(crate) size: usize,
 }
@@ -103,6 +105,7 @@ impl PartitionRead {
             last_stable_offset: Offset::NONE,
             log_start: Offset::NONE,
             diverging: None,
+            aborted: None,
             parts: Vec::new(),
             size: 0,
         }
@@ -132,13 +135,8 @@ fn read_one(partition: &Partition, asked: &FetchPartition, bounds: Bounds) -> Pa
         }
         Err(error) => return PartitionRead::failed(answer.key, error),
     }
-    match read_records(partition, asked.fetch_offset, &answer, bounds) {
-        Ok(Some(read)) => {
-            answer.parts = read.parts;
-            answer.size = read.size;
-            answer
-        }
-        Ok(None) => answer,
+    match fill(partition, asked.fetch_offset, &mut answer, bounds) {
+        Ok(()) => answer,
         Err(error) => {
             let failed = PartitionRead::failed(answer.key, wire_error::of_read(&error));
             PartitionRead {
@@ -179,6 +177,31 @@ fn divergence(
     };
     let parts_ways = known.0 < last || known.1 < asked.fetch_offset;
     Ok(parts_ways.then_some(known))
+}
+
+/// Puts records into `answer` and, for who sees committed ones, what to skip of them.
+///
+/// What may be seen was decided before: a transaction that ended below that end is in the index.
+fn fill(
+    partition: &Partition,
+    offset: Offset,
+    answer: &mut PartitionRead,
+    bounds: Bounds,
+) -> Result<(), ReadError> {
+    let read = read_records(partition, offset, answer, bounds)?;
+    if bounds.isolation == Isolation::ReadCommitted {
+        let to = read.as_ref().map_or(offset, |read| read.next_offset);
+        let aborted = match &read {
+            Some(read) if read.size > 0 => partition.log().aborted_transactions(offset, to)?,
+            _ => Vec::new(),
+        };
+        answer.aborted = Some(aborted);
+    }
+    if let Some(read) = read {
+        answer.parts = read.parts;
+        answer.size = read.size;
+    }
+    Ok(())
 }
 
 /// Reads records, or nothing where the offset is at or past the end of what may be seen.

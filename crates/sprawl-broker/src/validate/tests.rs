@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use bytes::BytesMut;
 use sprawl_core::config::{ConfigLayers, ConfigMap, TopicConfig};
+use sprawl_model::ProducerId;
 use sprawl_model::batch::{
     self, BatchBuilder, BatchHeader, BatchOptions, HEADER_BYTES, HeaderRef, Records, TimestampType,
 };
 use sprawl_model::compression::Codec;
-use sprawl_model::{ProducerEpoch, ProducerId, Sequence};
 
 use super::{InvalidBatch, RawBatch, Rules, ValidBatch, validate};
 
@@ -158,7 +158,7 @@ fn garbage_after_a_fitting_checksum_is_refused() {
 }
 
 #[test]
-fn clients_may_not_write_control_or_transactional_batches() {
+fn clients_may_not_write_control_batches() {
     let control = batch_of(BatchOptions {
         control: true,
         ..BatchOptions::default()
@@ -166,17 +166,6 @@ fn clients_may_not_write_control_or_transactional_batches() {
     assert!(matches!(
         check(control, &[]),
         Err(InvalidBatch::Malformed(_))
-    ));
-    let options = BatchOptions {
-        transactional: true,
-        producer_id: ProducerId(1),
-        producer_epoch: ProducerEpoch(0),
-        base_sequence: Sequence(0),
-        ..BatchOptions::default()
-    };
-    assert!(matches!(
-        check(batch_of(options), &[]),
-        Err(InvalidBatch::Transactional)
     ));
 }
 

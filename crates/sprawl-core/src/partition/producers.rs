@@ -226,7 +226,9 @@ impl ProducerStates {
         if header.producer_id == ProducerId::NONE || header.attributes.is_control() {
             return;
         }
-        let is_transactional = header.attributes.is_transactional();
+        // Compaction empties a batch only when its transaction is decided, and may have taken the
+        // marker away by then.
+        let is_in_txn = header.attributes.is_transactional() && header.record_count > 0;
         let Some(state) = self.state_of(header, now_ms) else {
             return;
         };
@@ -236,7 +238,7 @@ impl ProducerStates {
         if header.base_sequence.0 >= 0 {
             state.push(BatchMetadata::of(header));
         }
-        if is_transactional {
+        if is_in_txn {
             let begins = state.txn_first_offset.is_none();
             state.txn_first_offset.get_or_insert(header.base_offset);
             if begins {

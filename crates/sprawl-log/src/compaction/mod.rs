@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use sprawl_model::{Offset, ProducerEpoch, ProducerId};
 
-use crate::partition::PartitionLog;
+use crate::partition::{AbortedTxn, PartitionLog};
 
 pub use job::CompactionStats;
 pub(crate) use worker::Cleaner;
@@ -93,17 +93,6 @@ impl Default for CleanerSettings {
     }
 }
 
-/// An aborted transaction of a partition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AbortedTransaction {
-    /// Whose.
-    pub producer_id: ProducerId,
-    /// The offset of its first record.
-    pub first_offset: Offset,
-    /// The offset of its marker.
-    pub last_offset: Offset,
-}
-
 /// What is known of a producer that is still active.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LastOfProducer {
@@ -121,7 +110,7 @@ pub struct CompactionBounds {
     /// The last batches of these producers stay, at least their headers.
     pub producers: BTreeMap<ProducerId, LastOfProducer>,
     /// All aborted transactions below the stable end.
-    pub aborted: Vec<AbortedTransaction>,
+    pub aborted: Vec<AbortedTxn>,
 }
 
 /// The layer above, which knows what of a partition is stable.

@@ -8,13 +8,13 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use sprawl_model::batch::{BatchHeader, ControlKind};
 use sprawl_model::{Offset, ProducerId};
 
-use super::AbortedTransaction;
+use crate::partition::AbortedTxn;
 
 /// The transactions around the place of a walk in offset order.
 #[derive(Debug)]
 pub(crate) struct OpenTransactions {
     /// Aborted ones that begin above the place, by first offset.
-    ahead: VecDeque<AbortedTransaction>,
+    ahead: VecDeque<AbortedTxn>,
     committed: BTreeSet<ProducerId>,
     /// Aborted ones; whether data of theirs was met.
     aborted: BTreeMap<ProducerId, bool>,
@@ -22,7 +22,7 @@ pub(crate) struct OpenTransactions {
 
 impl OpenTransactions {
     /// Starts a walk; `aborted` are the aborted transactions of the log.
-    pub(crate) fn new(aborted: &[AbortedTransaction]) -> Self {
+    pub(crate) fn new(aborted: &[AbortedTxn]) -> Self {
         let mut ahead: Vec<_> = aborted.to_vec();
         ahead.sort_by_key(|one| one.first_offset);
         Self {
@@ -91,10 +91,11 @@ mod tests {
 
     #[test]
     fn a_marker_may_go_when_no_data_of_its_transaction_was_met() {
-        let aborted = [AbortedTransaction {
+        let aborted = [AbortedTxn {
             producer_id: ProducerId(1),
             first_offset: Offset(2),
             last_offset: Offset(3),
+            last_stable_offset: Offset(4),
         }];
         let mut open = OpenTransactions::new(&aborted);
         assert!(!open.on_data(&batch(1, 0)));

@@ -59,8 +59,6 @@ pub struct PartitionLog {
     /// Nothing is acknowledged before segments are synced up to here; -1 is none. Set when a
     /// partition leaves memory mode, since the journal alone does not hold the batches before.
     hold: AtomicI64,
-    /// The first offset of a transaction that may still be undecided; `i64::MAX` is none.
-    first_unstable: AtomicI64,
     /// Bytes in segments and in memory above them.
     size_bytes: AtomicU64,
     is_deleted: AtomicBool,
@@ -131,33 +129,6 @@ impl PartitionLog {
     /// Returns the offset after the last durable record: the high watermark of a single node.
     pub fn durable_end(&self) -> Offset {
         Offset(self.durable_end.load(Ordering::Acquire))
-    }
-
-    /// Returns the first offset that the layer above calls unstable, whatever is durable.
-    ///
-    /// Whoever compares it with [`Self::durable_end`] reads that one first: a transaction that
-    /// begins later begins at or above it.
-    pub fn first_unstable(&self) -> Option<Offset> {
-        let first = self.first_unstable.load(Ordering::Acquire);
-        (first != i64::MAX).then_some(Offset(first))
-    }
-
-    /// Says which offset is the first that belongs to an undecided transaction; before the batch
-    /// that begins one is appended, and after one that ended is durable.
-    ///
-    /// In a partition that was found at the start nothing is stable before this was called.
-    pub fn set_first_unstable(&self, first: Option<Offset>) {
-        let first = first.map_or(i64::MAX, |first| first.0);
-        self.first_unstable.store(first, Ordering::Release);
-    }
-
-    /// Returns the end of what is durable and decided: no transaction below it is open.
-    ///
-    /// It may lag behind the truth until the layer above looks again; it never runs ahead.
-    pub fn stable_end(&self) -> Offset {
-        let durable_end = self.durable_end();
-        self.first_unstable()
-            .map_or(durable_end, |first| first.min(durable_end))
     }
 
     /// Returns the size of all batches in bytes, in segments or not yet.

@@ -84,7 +84,6 @@ impl PartitionLog {
             journal_end: AtomicI64::new(0),
             sync_end: AtomicI64::new(0),
             hold: AtomicI64::new(-1),
-            first_unstable: AtomicI64::new(i64::MAX),
             size_bytes: AtomicU64::new(0),
             is_deleted: AtomicBool::new(false),
             is_listed: AtomicBool::new(false),

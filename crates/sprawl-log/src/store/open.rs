@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, RwLock};
 use std::time::Duration;
 
 use sprawl_io::Io;
-use sprawl_model::{Offset, PartitionKey, TopicPartition};
+use sprawl_model::{PartitionKey, TopicPartition};
 
 use super::memory::Memory;
 use super::space::SpaceWatch;
@@ -478,8 +478,6 @@ fn add_partition(shared: &Arc<Shared>, key: PartitionKey) -> Result<Arc<Partitio
     let mut config = PartitionConfig::new(unnamed(key));
     config.retention_ms = None;
     let partition = Arc::new(PartitionLog::new(shared, key, config));
-    // Nor is anything known of its transactions.
-    partition.set_first_unstable(Some(Offset(0)));
     let mut partitions = shared
         .partitions
         .write()

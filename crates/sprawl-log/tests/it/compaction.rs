@@ -8,9 +8,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use sprawl_io::sim::CrashKind;
 use sprawl_log::{
-    AbortedTransaction, AtLeastOne, CleanerSettings, CompactionBounds, CompactionConfig,
-    CompactionGuard, CompactionStats, FlushMode, LastOfProducer, LogStore, NoObserver, Part,
-    PartitionConfig, PartitionLog, ReadRequest, tools,
+    AbortedTxn, AtLeastOne, CleanerSettings, CompactionBounds, CompactionConfig, CompactionGuard,
+    CompactionStats, FlushMode, LastOfProducer, LogStore, NoObserver, Part, PartitionConfig,
+    PartitionLog, ReadRequest, tools,
 };
 use sprawl_model::batch::{BatchBuilder, BatchHeader, BatchOptions, Records, payload, verify_crc};
 use sprawl_model::compression::Codec;
@@ -429,10 +429,11 @@ async fn aborted_data_goes_at_once_and_markers_after_their_data_and_the_horizon(
     write_txn(&log, 6, Ok(2)).await;
     let aborted_at = write_txn(&log, 5, Err(false)).await;
     let committed_at = write_txn(&log, 6, Err(true)).await;
-    guard.0.lock().unwrap().aborted = vec![AbortedTransaction {
+    guard.0.lock().unwrap().aborted = vec![AbortedTxn {
         producer_id: ProducerId(5),
         first_offset: Offset(1),
         last_offset: aborted_at,
+        last_stable_offset: aborted_at.checked_add(1).unwrap(),
     }];
     fill_with(&log, 100..120).await;
     cool(&store).await;

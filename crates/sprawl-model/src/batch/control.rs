@@ -11,6 +11,7 @@ use super::build::{BatchBuilder, BatchOptions};
 use super::error::{BatchError, RecordFault};
 use super::header::BatchHeader;
 use super::records::{Records, payload};
+use super::retain::ControlKind;
 use crate::limits::DECOMPRESSED_BYTES_MAX;
 use crate::{ProducerEpoch, ProducerId};
 
@@ -82,21 +83,17 @@ impl EndTxnMarker {
             return Ok(None);
         };
         let record = record?;
-        let damaged = BatchError::Record {
-            index: 0,
-            fault: RecordFault::EndsEarly,
-        };
-        let Some([_, _, t0, t1]) = record.key.and_then(|key| key.first_chunk()) else {
-            return Err(damaged);
-        };
-        let outcome = match i16::from_be_bytes([*t0, *t1]) {
-            ABORT => TxnOutcome::Abort,
-            COMMIT => TxnOutcome::Commit,
-            _ => return Ok(None),
+        let outcome = match ControlKind::of_key(record.key.unwrap_or_default()) {
+            ControlKind::Abort => TxnOutcome::Abort,
+            ControlKind::Commit => TxnOutcome::Commit,
+            ControlKind::Other => return Ok(None),
         };
         let Some([_, _, e0, e1, e2, e3]) = record.value.and_then(|value| value.first_chunk())
         else {
-            return Err(damaged);
+            return Err(BatchError::Record {
+                index: 0,
+                fault: RecordFault::EndsEarly,
+            });
         };
         Ok(Some(Self {
             outcome,
@@ -152,7 +149,7 @@ mod tests {
         };
         assert_eq!(build(false, &[0, 0, 0, 1], &[0; 6]), Ok(None));
         assert_eq!(build(true, &[0, 0, 0, 2], &[0; 6]), Ok(None)); // A leader change.
-        assert!(build(true, &[0, 0, 0], &[0; 6]).is_err());
+        assert_eq!(build(true, &[0, 0, 0], &[0; 6]), Ok(None));
         assert!(build(true, &[0, 0, 0, 1], &[0; 5]).is_err());
         // A later version of the value with a field more.
         let longer = build(true, &[0, 0, 0, 0], &[0, 1, 0, 0, 0, 9, 77]).unwrap();

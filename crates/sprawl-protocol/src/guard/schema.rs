@@ -181,6 +181,14 @@ pub(super) const TABLE: [Layouts; ApiKey::ALL.len()] = [
              leader_epoch:i32 end_offset:i64}]}]",
     },
     Layouts {
+        key: ApiKey::WriteTxnMarkers,
+        request: "markers:[{producer_id:i64 producer_epoch:i16 transaction_result:bool \
+             topics:[{name:str partition_indexes:[i32]}] coordinator_epoch:i32 \
+             transaction_version:i8@2+}]",
+        response: "markers:[{producer_id:i64 topics:[{name:str partitions:[{partition_index:i32 \
+             error_code:i16}]}]}]",
+    },
+    Layouts {
         key: ApiKey::DescribeAcls,
         request: "resource_type_filter:i8 resource_name_filter:str? pattern_type_filter:i8 \
              principal_filter:str? host_filter:str? operation:i8 permission_type:i8",
@@ -325,6 +333,14 @@ pub(super) const TABLE: [Layouts; ApiKey::ALL.len()] = [
         response: "throttle_time_ms:i32 error_code:i16 error_message:str? endpoint_type:i8@1+ \
              cluster_id:str controller_id:i32 brokers:[{broker_id:i32 host:str port:i32 \
              rack:str? is_fenced:bool@2+}] cluster_authorized_operations:i32",
+    },
+    Layouts {
+        key: ApiKey::DescribeProducers,
+        request: "topics:[{name:str partition_indexes:[i32]}]",
+        response: "throttle_time_ms:i32 topics:[{name:str partitions:[{partition_index:i32 \
+             error_code:i16 error_message:str? active_producers:[{producer_id:i64 \
+             producer_epoch:i32 last_sequence:i32 last_timestamp:i64 coordinator_epoch:i32 \
+             current_txn_start_offset:i64}]}]}]",
     },
     Layouts {
         key: ApiKey::UnregisterBroker,

@@ -397,6 +397,18 @@ fn replaying_the_log_gives_the_same_transactions() {
 }
 
 #[test]
+fn batch_that_compaction_emptied_begins_no_transaction() {
+    let mut states = states();
+    let emptied = BatchHeader {
+        record_count: 0,
+        ..transactional(batch(7, 0, 0, 3))
+    };
+    states.replay(&emptied, NOW);
+    assert_eq!((states.len(), states.first_unstable()), (1, None));
+    assert_eq!(states.end_offset(), Offset(3));
+}
+
+#[test]
 fn active_producers_show_their_open_transaction() {
     let mut states = states();
     begin(&mut states, batch(7, 2, 0, 10));
