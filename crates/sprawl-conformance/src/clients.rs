@@ -164,14 +164,23 @@ fn kafka_tools() -> Result<Command> {
 }
 
 fn kafka_clients() -> Result<Command> {
+    java_program("java/Cases.java", "Cases")
+}
+
+/// A Java program of one source file, compiled against Kafka's jars.
+pub fn java_program(path: &str, class: &str) -> Result<Command> {
     let classpath = setup::java_tools()?;
-    let (pom, cases) = (source("kafka/pom.xml"), source("java/Cases.java"));
-    let folder = install("java", &[&pom, &cases], |folder| {
-        run(Command::new("javac")
-            .args(["-cp", &classpath, "-d"])
-            .arg(folder)
-            .arg(&cases))
-    })?;
+    let (pom, program) = (source("kafka/pom.xml"), source(path));
+    let folder = install(
+        &format!("java-{class}").to_lowercase(),
+        &[&pom, &program],
+        |folder| {
+            run(Command::new("javac")
+                .args(["-cp", &classpath, "-d"])
+                .arg(folder)
+                .arg(&program))
+        },
+    )?;
     let mut command = Command::new("java");
     command.args([
         "-XX:TieredStopAtLevel=1",
@@ -181,7 +190,7 @@ fn kafka_clients() -> Result<Command> {
     command
         .arg(format!("{}:{classpath}", folder.display()))
         .arg(log_setting())
-        .arg("Cases");
+        .arg(class);
     Ok(command)
 }
 

@@ -179,11 +179,11 @@ fn moment(seed: u64, round: u64, range: &std::ops::Range<u64>) -> u64 {
 }
 
 /// Lets time pass: when the kill comes is what the drill is about, there is nothing to wait for.
-fn pause(ms: u64) {
+pub(crate) fn pause(ms: u64) {
     std::thread::sleep(Duration::from_millis(ms));
 }
 
-fn wall_ms() -> u64 {
+pub(crate) fn wall_ms() -> u64 {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
@@ -248,7 +248,7 @@ impl Drop for Load {
 }
 
 /// The text of `file` from `position` on; none while the file is not there.
-fn read_from(file: &Path, position: u64) -> Result<String> {
+pub(crate) fn read_from(file: &Path, position: u64) -> Result<String> {
     let mut text = String::new();
     if file.is_file() {
         let mut file = File::open(file)?;

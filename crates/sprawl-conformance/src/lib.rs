@@ -3,7 +3,8 @@
 //! In reading order: [`wait`] and [`server`] run a server as a real process; [`kafka`] and
 //! [`sprawl`] are the two kinds; [`setup`] installs everything foreign, pinned, by name, from
 //! registries; [`clients`] lists the clients, [`run`] runs them, [`row`] and [`page`] tell what
-//! came of it; [`crash`] kills the server under load and reads back. `docs/conformance.md` has the
+//! came of it; [`crash`] kills the server under load and reads back; [`bank`] does the same to
+//! transactions, with [`proxy`] holding and doubling requests. `docs/conformance.md` has the
 //! results, `conformance/` the client programs and the pins.
 //!
 //! Invariant: a case must pass against a real Apache Kafka before it may judge Sprawl.
@@ -12,10 +13,12 @@
     reason = "drives real processes from outside; nothing here runs in the simulator"
 )]
 
+pub mod bank;
 pub mod clients;
 pub mod crash;
 pub mod kafka;
 pub mod page;
+pub mod proxy;
 pub mod row;
 pub mod run;
 pub mod server;

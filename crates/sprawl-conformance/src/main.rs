@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use sprawl_conformance::bank;
+use sprawl_conformance::bank::judge::Promise;
 use sprawl_conformance::crash::{self, DrillOptions};
 use sprawl_conformance::row::{self, Counts, Coverage, Row};
 use sprawl_conformance::run::{Extent, Peer, RunOptions};
@@ -38,6 +40,21 @@ enum Verb {
         #[arg(long, default_value_t = 0)]
         seed: u64,
         /// A broker setting; with `sprawl.flush=memory` the drill must fail
+        #[arg(long = "set", value_name = "NAME=VALUE")]
+        settings: Vec<String>,
+    },
+    /// Moves accounts between topics in transactions, kills broker and clients, holds and doubles
+    /// requests, then checks that no transaction was torn, lost or seen too early
+    BankDrill {
+        #[command(flatten)]
+        server: ServerArgs,
+        /// How often something is killed
+        #[arg(long, default_value_t = 30)]
+        rounds: u64,
+        /// Chooses what and when
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+        /// A broker setting
         #[arg(long = "set", value_name = "NAME=VALUE")]
         settings: Vec<String>,
     },
@@ -113,6 +130,12 @@ fn main() -> Result<ExitCode> {
             seed,
             settings,
         } => crash_drill(server, rounds, seed, &settings),
+        Verb::BankDrill {
+            server,
+            rounds,
+            seed,
+            settings,
+        } => bank_drill(server, rounds, seed, &settings),
         Verb::Setup => set_up(),
         Verb::Serve {
             server,
@@ -198,6 +221,29 @@ fn crash_drill(
         "history, records and data are kept in {}",
         drill.folder.display()
     );
+    Ok(ExitCode::FAILURE)
+}
+
+fn bank_drill(server: ServerArgs, rounds: u64, seed: u64, settings: &[String]) -> Result<ExitCode> {
+    let options = bank::DrillOptions {
+        peer: server.peer()?,
+        rounds,
+        seed,
+        settings: pairs(settings)?,
+    };
+    let drill = bank::drill(&options, &|line| println!("{line}"))?;
+    for promise in Promise::ALL {
+        for breach in drill.verdict.breaches(promise) {
+            println!("{}: {breach}", promise.name());
+        }
+    }
+    println!("seed {seed}: {}", drill.faults);
+    println!("{}", drill.verdict);
+    if drill.verdict.is_clean() {
+        std::fs::remove_dir_all(drill.folder.join("data"))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    println!("histories and data are kept in {}", drill.folder.display());
     Ok(ExitCode::FAILURE)
 }
 
