@@ -13,7 +13,7 @@ use sprawl_model::{BrokerEpoch, BrokerId, PartitionId, TenantId, TopicId};
 use sprawl_protocol::ErrorCode;
 use tokio::sync::Notify;
 
-use crate::coordinator::GroupCoordinator;
+use crate::coordinator::{GroupCoordinator, TransactionCoordinator};
 use crate::decoded::DecodedMemory;
 use crate::dispatch::RequestContext;
 use crate::fetch::session::FetchSessions;
@@ -44,6 +44,7 @@ pub(crate) struct Broker {
     pub(crate) sessions: FetchSessions,
     pub(crate) producer_ids: ProducerIds,
     pub(crate) coordinator: Arc<GroupCoordinator>,
+    pub(crate) transactions: Arc<TransactionCoordinator>,
     pub(crate) connections: Connections,
     /// Bytes of the requests that are being worked on.
     pub(crate) queued_bytes: AtomicU64,

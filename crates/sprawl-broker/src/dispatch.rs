@@ -17,15 +17,16 @@ use sprawl_protocol::{
 };
 
 use crate::api::{
-    self, add_raft_voter, alter_configs, alter_partition_reassignments, alter_replica_log_dirs,
-    api_versions, create_acls, create_delegation_token, create_partitions, create_topics,
-    delete_acls, delete_groups, delete_records, delete_topics, describe_acls, describe_cluster,
-    describe_configs, describe_delegation_token, describe_groups, describe_log_dirs,
-    describe_producers, describe_quorum, describe_topic_partitions, elect_leaders,
+    self, add_offsets_to_txn, add_partitions_to_txn, add_raft_voter, alter_configs,
+    alter_partition_reassignments, alter_replica_log_dirs, api_versions, create_acls,
+    create_delegation_token, create_partitions, create_topics, delete_acls, delete_groups,
+    delete_records, delete_topics, describe_acls, describe_cluster, describe_configs,
+    describe_delegation_token, describe_groups, describe_log_dirs, describe_producers,
+    describe_quorum, describe_topic_partitions, describe_transactions, elect_leaders, end_txn,
     expire_delegation_token, find_coordinator, heartbeat, incremental_alter_configs,
     init_producer_id, join_group, leave_group, list_config_resources, list_groups, list_offsets,
-    list_partition_reassignments, metadata, offset_commit, offset_delete, offset_fetch,
-    offset_for_leader_epoch, remove_raft_voter, renew_delegation_token, sync_group,
+    list_partition_reassignments, list_transactions, metadata, offset_commit, offset_delete,
+    offset_fetch, offset_for_leader_epoch, remove_raft_voter, renew_delegation_token, sync_group,
     unregister_broker, write_txn_markers,
 };
 use crate::broker::Broker;
@@ -231,15 +232,6 @@ async fn respond(broker: &Arc<Broker>, context: &RequestContext, request: Reques
         Request::DescribeTopicPartitions(body) => {
             describe_topic_partitions::handle(broker, context, body).into()
         }
-        Request::WriteTxnMarkers(body) => write_txn_markers::handle(broker, context, body)
-            .await
-            .into(),
-        Request::DescribeProducers(body) => {
-            describe_producers::handle(broker, context, body).into()
-        }
-        Request::InitProducerId(body) => {
-            init_producer_id::handle(broker, context, body).await.into()
-        }
         Request::FindCoordinator(body) => {
             find_coordinator::handle(broker, context, body).await.into()
         }
@@ -255,6 +247,33 @@ async fn respond(broker: &Arc<Broker>, context: &RequestContext, request: Reques
         Request::ListGroups(body) => list_groups::handle(broker, context, body).await.into(),
         Request::DeleteGroups(body) => delete_groups::handle(broker, context, body).await.into(),
         Request::OffsetDelete(body) => offset_delete::handle(broker, context, body).await.into(),
+        rest => transact(broker, context, rest).await,
+    }
+}
+
+/// As [`respond`] for producers and their transactions.
+async fn transact(broker: &Arc<Broker>, context: &RequestContext, request: Request) -> Response {
+    match request {
+        Request::WriteTxnMarkers(body) => write_txn_markers::handle(broker, context, body)
+            .await
+            .into(),
+        Request::DescribeProducers(body) => {
+            describe_producers::handle(broker, context, body).into()
+        }
+        Request::InitProducerId(body) => {
+            init_producer_id::handle(broker, context, body).await.into()
+        }
+        Request::AddPartitionsToTxn(body) => add_partitions_to_txn::handle(broker, context, body)
+            .await
+            .into(),
+        Request::AddOffsetsToTxn(body) => add_offsets_to_txn::handle(broker, context, body)
+            .await
+            .into(),
+        Request::EndTxn(body) => end_txn::handle(broker, context, body).await.into(),
+        Request::DescribeTransactions(body) => {
+            describe_transactions::handle(broker, context, body).into()
+        }
+        Request::ListTransactions(body) => list_transactions::handle(broker, context, body).into(),
         rest => administer(broker, context, rest),
     }
 }

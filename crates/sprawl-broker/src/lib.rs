@@ -24,6 +24,7 @@ mod partitions;
 mod producer_ids;
 mod replicated_log;
 mod start;
+mod transaction;
 mod transaction_marker;
 mod validate;
 mod wire_error;

@@ -23,7 +23,7 @@ use uuid::Uuid;
 
 use crate::background;
 use crate::broker::{Broker, ChangeError, Stop};
-use crate::coordinator::{self, GroupCoordinator};
+use crate::coordinator::{self, GroupCoordinator, TransactionCoordinator};
 use crate::decoded::{DECODED_BYTES_MAX, DecodedMemory};
 use crate::features;
 use crate::fetch::session::FetchSessions;
@@ -360,6 +360,7 @@ fn assemble(
         sessions: FetchSessions::new(settings.connections.fetch_sessions_max),
         producer_ids: ProducerIds::default(),
         coordinator: Arc::new(GroupCoordinator::new(io.clone(), &settings)),
+        transactions: Arc::new(TransactionCoordinator::new(io.clone(), &settings)),
         connections: Connections::default(),
         queued_bytes: AtomicU64::new(0),
         unfinished_bytes: AtomicU64::new(0),

@@ -69,6 +69,14 @@ macro_rules! with_api_table {
                 "KIP-140, KIP-290 prefixed patterns; without an authorizer SECURITY_DISABLED";
             DeleteAcls, 31, 1..=3, 1, 2, DeleteAclsRequest, DeleteAclsResponse,
                 "KIP-140, KIP-290 prefixed patterns; without an authorizer SECURITY_DISABLED";
+            AddPartitionsToTxn, 24, 0..=5, 0, 3, AddPartitionsToTxnRequest,
+                AddPartitionsToTxnResponse,
+                "KIP-98, KIP-588 fencing v2, KIP-890 several transactions and verification v4, \
+                 abortable errors v5";
+            AddOffsetsToTxn, 25, 0..=4, 0, 3, AddOffsetsToTxnRequest, AddOffsetsToTxnResponse,
+                "KIP-98, KIP-588 fencing v2, KIP-890 abortable errors v4";
+            EndTxn, 26, 0..=5, 0, 3, EndTxnRequest, EndTxnResponse,
+                "KIP-98, KIP-588 fencing v2, KIP-890 abortable errors v4, bumped epoch v5";
             DescribeConfigs, 32, 1..=4, 1, 4, DescribeConfigsRequest, DescribeConfigsResponse,
                 "KIP-226 synonyms v1, KIP-569 types and documentation v3";
             AlterConfigs, 33, 0..=2, 0, 2, AlterConfigsRequest, AlterConfigsResponse,
@@ -115,6 +123,11 @@ macro_rules! with_api_table {
                 "KIP-664";
             UnregisterBroker, 64, 0..=0, 0, 0, UnregisterBrokerRequest, UnregisterBrokerResponse,
                 "KIP-500";
+            DescribeTransactions, 65, 0..=0, 0, 0, DescribeTransactionsRequest,
+                DescribeTransactionsResponse,
+                "KIP-664";
+            ListTransactions, 66, 0..=2, 0, 0, ListTransactionsRequest, ListTransactionsResponse,
+                "KIP-664, KIP-994 duration v1, KIP-1152 pattern v2";
             ListConfigResources, 74, 0..=1, 0, 0, ListConfigResourcesRequest,
                 ListConfigResourcesResponse,
                 "KIP-1142";

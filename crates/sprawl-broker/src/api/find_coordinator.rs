@@ -1,21 +1,20 @@
-//! FindCoordinator (key 10): which broker coordinates a group?
+//! FindCoordinator (key 10): which broker coordinates a group or a transactional id?
 //!
-//! The offsets topic is made here, on first use. Transactional ids have no coordinator yet, which
-//! clients are told as Kafka tells it while its transaction topic does not exist.
+//! The internal topics are made here, on first use.
 //!
 //! Source: `KafkaApis.handleFindCoordinatorRequest`; KIP-699 (batches, v4), KIP-932 (share keys,
 //! v6).
 
 use std::sync::Arc;
 
-use sprawl_core::metadata::OFFSETS_TOPIC;
-use sprawl_model::TenantId;
+use sprawl_core::metadata::{OFFSETS_TOPIC, TRANSACTION_STATE_TOPIC};
+use sprawl_model::{PartitionId, TenantId};
 use sprawl_protocol::messages::find_coordinator_response::Coordinator;
 use sprawl_protocol::messages::{BrokerId, FindCoordinatorRequest, FindCoordinatorResponse};
 use sprawl_protocol::{ErrorCode, StrBytes};
 
 use crate::broker::Broker;
-use crate::coordinator::ensure_offsets_topic;
+use crate::coordinator::{ensure_offsets_topic, ensure_transactions_topic};
 use crate::dispatch::RequestContext;
 
 /// The first version that asks for several keys.
@@ -53,7 +52,7 @@ pub(crate) async fn handle(
 async fn find(broker: &Arc<Broker>, key_type: i8, key: &str) -> Result<Node, ErrorCode> {
     match key_type {
         KEY_TYPE_GROUP => find_group(broker, key).await,
-        KEY_TYPE_TRANSACTION => Err(ErrorCode::CoordinatorNotAvailable),
+        KEY_TYPE_TRANSACTION => find_transaction(broker, key).await,
         // Share groups have no coordinator here, which Kafka answers like a type it does not know.
         _ => Err(ErrorCode::InvalidRequest),
     }
@@ -64,19 +63,30 @@ async fn find_group(broker: &Arc<Broker>, group_id: &str) -> Result<Node, ErrorC
         tracing::warn!(%error, "the offsets topic cannot be made");
         return Err(ErrorCode::CoordinatorNotAvailable);
     }
+    let partition = broker.coordinator.partition_for(group_id);
+    leader(broker, OFFSETS_TOPIC, partition).ok_or(ErrorCode::CoordinatorNotAvailable)
+}
+
+async fn find_transaction(broker: &Arc<Broker>, transactional_id: &str) -> Result<Node, ErrorCode> {
+    if let Err(error) = ensure_transactions_topic(broker).await {
+        tracing::warn!(%error, "the topic of transactional ids cannot be made");
+        return Err(ErrorCode::CoordinatorNotAvailable);
+    }
+    let partition = broker.transactions.partition_for(transactional_id);
+    leader(broker, TRANSACTION_STATE_TOPIC, partition).ok_or(ErrorCode::CoordinatorNotAvailable)
+}
+
+/// The leader of a partition of an internal topic.
+fn leader(broker: &Broker, topic: &str, partition: Option<PartitionId>) -> Option<Node> {
     let image = broker.image();
-    let leader = || {
-        let topic = image.topic(TenantId::DEFAULT, OFFSETS_TOPIC)?;
-        let partition = broker.coordinator.partition_for(group_id)?;
-        let leader = image.broker(topic.partition(partition)?.leader?)?;
-        let endpoint = leader.endpoints.first()?;
-        Some(Node {
-            id: leader.id.0,
-            host: endpoint.host.clone(),
-            port: endpoint.port,
-        })
-    };
-    leader().ok_or(ErrorCode::CoordinatorNotAvailable)
+    let topic = image.topic(TenantId::DEFAULT, topic)?;
+    let leader = image.broker(topic.partition(partition?)?.leader?)?;
+    let endpoint = leader.endpoints.first()?;
+    Some(Node {
+        id: leader.id.0,
+        host: endpoint.host.clone(),
+        port: endpoint.port,
+    })
 }
 
 fn single(found: Result<Node, ErrorCode>) -> FindCoordinatorResponse {

@@ -1,41 +1,80 @@
-//! InitProducerId (key 22): an id for an idempotent producer (KIP-98).
+//! InitProducerId (key 22): an id and epoch for an idempotent or transactional producer.
 //!
 //! Ids are handed out from a block that the metadata gave to this broker, so an id is never given
-//! twice, not even after a crash. Transactional ids need a transaction coordinator, which this
-//! broker does not have.
+//! twice, not even after a crash. Producers with a transactional id get theirs from its
+//! coordinator.
+//!
+//! Source: `KafkaApis.handleInitProducerIdRequest`; KIP-98, KIP-360 (v3), KIP-588 (v4).
 
-use sprawl_model::ProducerEpoch;
+use sprawl_core::transaction::InitProducerIdRequest as Init;
+use sprawl_model::{ProducerEpoch, ProducerId, ProducerIdAndEpoch};
 use sprawl_protocol::ErrorCode;
-use sprawl_protocol::messages::{InitProducerIdRequest, InitProducerIdResponse, ProducerId};
+use sprawl_protocol::messages::{self, InitProducerIdRequest, InitProducerIdResponse};
 
 use crate::broker::Broker;
 use crate::dispatch::RequestContext;
 
-/// Answers with a fresh producer id in epoch 0.
+/// The first version whose clients know PRODUCER_FENCED.
+const FENCED_VERSION: i16 = 4;
+
+/// Answers with a producer id and epoch.
 pub(crate) async fn handle(
     broker: &Broker,
-    _context: &RequestContext,
+    context: &RequestContext,
     request: InitProducerIdRequest,
 ) -> InitProducerIdResponse {
-    match allocate(broker, &request).await {
-        Ok(producer_id) => InitProducerIdResponse::default()
-            .with_producer_id(ProducerId(producer_id.0))
-            .with_producer_epoch(0),
-        Err(error) => InitProducerIdResponse::default()
-            .with_error_code(error.number())
-            .with_producer_id(ProducerId(sprawl_model::ProducerId::NONE.0))
-            .with_producer_epoch(ProducerEpoch::NONE.0),
-    }
+    let (code, producer) = match allocate(broker, &request).await {
+        Ok(producer) => (ErrorCode::None, producer),
+        Err(error) => (for_version(context, error), ProducerIdAndEpoch::NONE),
+    };
+    InitProducerIdResponse::default()
+        .with_error_code(code.number())
+        .with_producer_id(messages::ProducerId(producer.producer_id.0))
+        .with_producer_epoch(producer.producer_epoch.0)
 }
 
 async fn allocate(
     broker: &Broker,
     request: &InitProducerIdRequest,
-) -> Result<sprawl_model::ProducerId, ErrorCode> {
+) -> Result<ProducerIdAndEpoch, ErrorCode> {
+    let expected = expected(request)?;
     match &request.transactional_id {
-        // A transactional id without a coordinator: the client is told to look for one.
-        Some(id) if !id.is_empty() => Err(ErrorCode::NotCoordinator),
-        Some(_) => Err(ErrorCode::InvalidRequest),
-        None => broker.producer_ids().next(broker).await,
+        Some(transactional_id) => {
+            let init = Init {
+                transactional_id: transactional_id.to_string(),
+                timeout_ms: request.transaction_timeout_ms,
+                expected,
+                fresh_producer_id: None,
+            };
+            broker.transactions.init_producer_id(broker, init).await
+        }
+        None => Ok(ProducerIdAndEpoch {
+            producer_id: broker.producer_ids().next(broker).await?,
+            producer_epoch: ProducerEpoch(0),
+        }),
     }
+}
+
+/// What the producer believes it is: all of it, or nothing.
+fn expected(request: &InitProducerIdRequest) -> Result<Option<ProducerIdAndEpoch>, ErrorCode> {
+    let expected = ProducerIdAndEpoch {
+        producer_id: ProducerId(request.producer_id.0),
+        producer_epoch: ProducerEpoch(request.producer_epoch),
+    };
+    if expected == ProducerIdAndEpoch::NONE {
+        return Ok(None);
+    }
+    let is_half =
+        expected.producer_id == ProducerId::NONE || expected.producer_epoch == ProducerEpoch::NONE;
+    if is_half {
+        return Err(ErrorCode::InvalidRequest);
+    }
+    Ok(Some(expected))
+}
+
+fn for_version(context: &RequestContext, error: ErrorCode) -> ErrorCode {
+    if context.version < FENCED_VERSION && error == ErrorCode::ProducerFenced {
+        return ErrorCode::InvalidProducerEpoch;
+    }
+    error
 }

@@ -46,6 +46,7 @@ mod offsets;
 mod produce;
 mod settings;
 mod topics;
+mod transaction_coordinator;
 mod transactions;
 
 const NONE: i16 = 0;

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use crate::broker::Broker;
-use crate::coordinator::GroupCoordinator;
+use crate::coordinator::{GroupCoordinator, TransactionCoordinator};
 
 /// Starts loading what partitions that are open already hold, and the tasks that drive timers and
 /// follow the metadata until the broker stops.
 pub(crate) fn start(broker: &Arc<Broker>) {
+    TransactionCoordinator::attach(broker);
     follow_reached(broker);
     GroupCoordinator::start(broker);
+    TransactionCoordinator::start(broker);
     let followed = broker.clone();
     broker
         .io
@@ -20,6 +22,7 @@ pub(crate) fn start(broker: &Arc<Broker>) {
 /// Has every coordinator follow the image that the partitions have reached.
 pub(super) fn follow_reached(broker: &Broker) {
     broker.coordinator.follow_reached(&broker.partitions);
+    broker.transactions.follow_reached(&broker.partitions);
 }
 
 /// Follows the metadata until the broker stops.

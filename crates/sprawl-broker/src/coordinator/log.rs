@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use sprawl_core::coordinator::AppendRefusal;
 use sprawl_io::net::BoxFuture;
 use sprawl_log::{AtLeastOne, Part, ReadRequest};
-use sprawl_model::Offset;
+use sprawl_model::{LeaderEpoch, Offset};
 
 use crate::partition::Partition;
 use crate::replicated_log::{AppendError, ReplicatedLog};
@@ -33,6 +33,9 @@ pub(super) type DurableOffset = BoxFuture<'static, Result<Offset, String>>;
 pub(super) trait CoordinatorLog: Debug + Send + Sync + 'static {
     /// Appends one batch, as acks=all does. Batches become durable in the order of these calls.
     fn append(&self, batch: BytesMut) -> Result<DurableOffset, AppendRefused>;
+
+    /// The epoch in which this broker leads the partition.
+    fn leader_epoch(&self) -> LeaderEpoch;
 
     /// The first offset.
     fn start(&self) -> Offset;
@@ -78,6 +81,10 @@ impl CoordinatorLog for PartitionLog {
                 .map(sprawl_log::Durable::into_inner)
                 .map_err(|error| error.to_string())
         }))
+    }
+
+    fn leader_epoch(&self) -> LeaderEpoch {
+        self.partition.leader_epoch()
     }
 
     fn start(&self) -> Offset {

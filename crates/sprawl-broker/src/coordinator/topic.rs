@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use sprawl_core::config::ConfigMap;
 use sprawl_core::metadata::{
-    MetadataCommand, MetadataError, NewTopic, OFFSETS_TOPIC, Placement, TopicRef,
+    MetadataCommand, MetadataError, NewTopic, OFFSETS_TOPIC, Placement, TRANSACTION_STATE_TOPIC,
+    TopicRef,
 };
 use sprawl_meta::ProposeError;
 use sprawl_model::{TenantId, TopicId};
@@ -21,6 +22,8 @@ struct InternalTopic {
     /// As many replicas as there are brokers, up to this.
     replication_factor_max: i16,
     segment_bytes: u32,
+    /// As many replicas as the topic gets, up to this.
+    min_isr_max: Option<i16>,
 }
 
 /// Creates the offsets topic where it does not exist, and opens its shards.
@@ -33,6 +36,22 @@ pub(crate) async fn ensure_offsets_topic(broker: &Arc<Broker>) -> Result<(), Cha
         partition_count: settings.topic_partition_count,
         replication_factor_max: settings.topic_replication_factor_max,
         segment_bytes: settings.topic_segment_bytes,
+        min_isr_max: None,
+    };
+    ensure(broker, topic).await
+}
+
+/// Creates the topic of transactional ids where it does not exist, and opens its shards.
+///
+/// Errors: as [`ensure_offsets_topic`].
+pub(crate) async fn ensure_transactions_topic(broker: &Arc<Broker>) -> Result<(), ChangeError> {
+    let settings = &broker.settings.transactions;
+    let topic = InternalTopic {
+        name: TRANSACTION_STATE_TOPIC,
+        partition_count: settings.topic_partition_count,
+        replication_factor_max: settings.topic_replication_factor_max,
+        segment_bytes: settings.topic_segment_bytes,
+        min_isr_max: Some(settings.topic_min_isr_max),
     };
     ensure(broker, topic).await
 }
@@ -57,15 +76,19 @@ async fn ensure(broker: &Arc<Broker>, topic: InternalTopic) -> Result<(), Change
 
 fn new_topic(broker: &Broker, topic: InternalTopic) -> NewTopic {
     let broker_count = i16::try_from(broker.image().brokers().count()).unwrap_or(i16::MAX);
-    let configs = [
+    let replication_factor = topic.replication_factor_max.min(broker_count);
+    let mut configs: ConfigMap = [
         ("cleanup.policy", "compact".to_owned()),
         ("compression.type", "producer".to_owned()),
         ("segment.bytes", topic.segment_bytes.to_string()),
-    ];
-    let configs: ConfigMap = configs
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect();
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value))
+    .collect();
+    if let Some(min_isr_max) = topic.min_isr_max {
+        let min_isr = min_isr_max.min(replication_factor).to_string();
+        configs.insert("min.insync.replicas".to_owned(), min_isr);
+    }
     NewTopic {
         topic: TopicRef {
             tenant: TenantId::DEFAULT,
@@ -74,7 +97,7 @@ fn new_topic(broker: &Broker, topic: InternalTopic) -> NewTopic {
         topic_id: TopicId(random_uuid(broker.io())),
         placement: Placement::Spread {
             partition_count: topic.partition_count,
-            replication_factor: topic.replication_factor_max.min(broker_count),
+            replication_factor,
         },
         configs,
     }

@@ -85,6 +85,27 @@ pub struct OffsetsSettings {
     pub topic_segment_bytes: u32,
 }
 
+/// Transactions and the topic of transactional ids.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TransactionLimits {
+    /// `transaction.max.timeout.ms`
+    pub timeout_ms_max: i32,
+    /// `transactional.id.expiration.ms`
+    pub id_expiration_ms: i32,
+    /// `transaction.abort.timed.out.transaction.cleanup.interval.ms`
+    pub abort_interval: Duration,
+    /// `transaction.remove.expired.transaction.cleanup.interval.ms`
+    pub expiry_interval: Duration,
+    /// `transaction.state.log.num.partitions`
+    pub topic_partition_count: i32,
+    /// `transaction.state.log.replication.factor`: the most, where fewer brokers are there.
+    pub topic_replication_factor_max: i16,
+    /// `transaction.state.log.min.isr`: the most, where fewer replicas are there.
+    pub topic_min_isr_max: i16,
+    /// `transaction.state.log.segment.bytes`
+    pub topic_segment_bytes: u32,
+}
+
 /// The hot queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HotSettings {
@@ -150,6 +171,8 @@ pub struct BrokerSettings {
     pub groups: GroupLimits,
     /// Committed offsets.
     pub offsets: OffsetsSettings,
+    /// Transactions.
+    pub transactions: TransactionLimits,
     /// The hot queue.
     pub hot: HotSettings,
     /// The journal.
@@ -193,6 +216,7 @@ impl BrokerSettings {
             connections: values.connections()?,
             groups: values.groups()?,
             offsets: values.offsets()?,
+            transactions: values.transactions()?,
             hot: HotSettings {
                 bytes_max: values.natural("sprawl.hot.queue.bytes")?,
             },
@@ -265,6 +289,23 @@ impl Values<'_> {
             session_timeout_ms_max: self.int("group.max.session.timeout.ms")?,
             initial_rebalance_delay_ms: self.int("group.initial.rebalance.delay.ms")?,
             size_max: self.unsigned("group.max.size")?,
+        })
+    }
+
+    fn transactions(&self) -> Result<TransactionLimits, ConfigError> {
+        let min_isr = self.int("transaction.state.log.min.isr")?;
+        Ok(TransactionLimits {
+            timeout_ms_max: self.int("transaction.max.timeout.ms")?,
+            id_expiration_ms: self.int("transactional.id.expiration.ms")?,
+            abort_interval: self
+                .ms("transaction.abort.timed.out.transaction.cleanup.interval.ms")?,
+            expiry_interval: self
+                .ms("transaction.remove.expired.transaction.cleanup.interval.ms")?,
+            topic_partition_count: self.int("transaction.state.log.num.partitions")?,
+            topic_replication_factor_max: self
+                .unsigned("transaction.state.log.replication.factor")?,
+            topic_min_isr_max: i16::try_from(min_isr).unwrap_or(i16::MAX),
+            topic_segment_bytes: self.unsigned("transaction.state.log.segment.bytes")?,
         })
     }
 

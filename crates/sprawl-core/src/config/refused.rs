@@ -64,7 +64,10 @@ const WHOLE: &[(&str, &str)] = &[
 
 /// Kafka names by how they begin.
 const PREFIXES: &[(&str, &str)] = &[
-    ("add.partitions.to.txn.", NOT_SERVED),
+    (
+        "add.partitions.to.txn.",
+        "the coordinator is in the same process; remove it",
+    ),
     ("broker.heartbeat.", ONE_BINARY),
     ("broker.session.", ONE_BINARY),
     (
@@ -102,8 +105,8 @@ const PREFIXES: &[(&str, &str)] = &[
     ("share.", NOT_SERVED),
     ("socket.connection.setup.", REPLICATION),
     ("ssl.", SECURITY),
+    ("transaction.state.log.", OWN_LOG),
     ("transaction.", NOT_SERVED),
-    ("transactional.", NOT_SERVED),
     ("unclean.leader.election.", REPLICATION),
     ("zookeeper.", "there is no ZooKeeper; remove it"),
 ];

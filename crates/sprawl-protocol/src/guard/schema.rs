@@ -212,6 +212,29 @@ pub(super) const TABLE: [Layouts; ApiKey::ALL.len()] = [
              pattern_type:i8 principal:str host:str operation:i8 permission_type:i8}]}]",
     },
     Layouts {
+        key: ApiKey::AddPartitionsToTxn,
+        request: "transactions:[{transactional_id:str producer_id:i64 producer_epoch:i16 \
+             verify_only:bool topics:[{name:str partitions:[i32]}]}]@4+ \
+             v3_and_below_transactional_id:str@0-3 v3_and_below_producer_id:i64@0-3 \
+             v3_and_below_producer_epoch:i16@0-3 v3_and_below_topics:[{name:str \
+             partitions:[i32]}]@0-3",
+        response: "throttle_time_ms:i32 error_code:i16@4+ \
+             results_by_transaction:[{transactional_id:str topic_results:[{name:str \
+             results_by_partition:[{partition_index:i32 partition_error_code:i16}]}]}]@4+ \
+             results_by_topic_v3_and_below:[{name:str results_by_partition:[{partition_index:i32 \
+             partition_error_code:i16}]}]@0-3",
+    },
+    Layouts {
+        key: ApiKey::AddOffsetsToTxn,
+        request: "transactional_id:str producer_id:i64 producer_epoch:i16 group_id:str",
+        response: "throttle_time_ms:i32 error_code:i16",
+    },
+    Layouts {
+        key: ApiKey::EndTxn,
+        request: "transactional_id:str producer_id:i64 producer_epoch:i16 committed:bool",
+        response: "throttle_time_ms:i32 error_code:i16 producer_id:i64@5+ producer_epoch:i16@5+",
+    },
+    Layouts {
         key: ApiKey::DescribeConfigs,
         request: "resources:[{resource_type:i8 resource_name:str configuration_keys:[str]?}] \
              include_synonyms:bool include_documentation:bool@3+",
@@ -346,6 +369,20 @@ pub(super) const TABLE: [Layouts; ApiKey::ALL.len()] = [
         key: ApiKey::UnregisterBroker,
         request: "broker_id:i32",
         response: "throttle_time_ms:i32 error_code:i16 error_message:str?",
+    },
+    Layouts {
+        key: ApiKey::DescribeTransactions,
+        request: "transactional_ids:[str]",
+        response: "throttle_time_ms:i32 transaction_states:[{error_code:i16 transactional_id:str \
+             transaction_state:str transaction_timeout_ms:i32 transaction_start_time_ms:i64 \
+             producer_id:i64 producer_epoch:i16 topics:[{topic:str partitions:[i32]}]}]",
+    },
+    Layouts {
+        key: ApiKey::ListTransactions,
+        request: "state_filters:[str] producer_id_filters:[i64] duration_filter:i64@1+ \
+             transactional_id_pattern:str@2+?",
+        response: "throttle_time_ms:i32 error_code:i16 unknown_state_filters:[str] \
+             transaction_states:[{transactional_id:str producer_id:i64 transaction_state:str}]",
     },
     Layouts {
         key: ApiKey::ListConfigResources,

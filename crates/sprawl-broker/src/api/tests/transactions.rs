@@ -25,7 +25,7 @@ const ABORT: bool = false;
 const COMMIT: bool = true;
 
 /// Appends a batch of a transaction as if its coordinator had agreed; returns its offset.
-async fn append_in_txn(
+pub(super) async fn append_in_txn(
     node: &Node,
     producer: (i64, i16),
     base_sequence: i32,
@@ -91,13 +91,13 @@ fn committed(offset: i64) -> FetchRequest {
     fetch_from("t", vec![fetch_partition(0, offset)]).with_isolation_level(1)
 }
 
-async fn read_committed(node: &mut Node, offset: i64) -> PartitionData {
+pub(super) async fn read_committed(node: &mut Node, offset: i64) -> PartitionData {
     let mut answer = node.fetch(12, committed(offset)).await;
     answer.responses.remove(0).partitions.remove(0)
 }
 
 /// Offset and values of the data batches that the answer holds, and what it says was aborted.
-fn seen(partition: &PartitionData) -> (Vec<i64>, Vec<(i64, i64)>) {
+pub(super) fn seen(partition: &PartitionData) -> (Vec<i64>, Vec<(i64, i64)>) {
     let headers = headers_of(partition);
     let data = headers
         .iter()

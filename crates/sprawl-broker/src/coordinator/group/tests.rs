@@ -11,7 +11,7 @@ use sprawl_core::group::{
 };
 use sprawl_io::Io;
 use sprawl_model::batch::{BatchHeader, set_base_offset};
-use sprawl_model::{Offset, TopicId, TopicPartition};
+use sprawl_model::{LeaderEpoch, Offset, TopicId, TopicPartition};
 use tokio::sync::watch;
 
 use super::GroupCoordinator;
@@ -68,6 +68,10 @@ impl CoordinatorLog for MemoryLog {
                 Ok(base_offset)
             }
         }))
+    }
+
+    fn leader_epoch(&self) -> LeaderEpoch {
+        LeaderEpoch(0)
     }
 
     fn start(&self) -> Offset {
