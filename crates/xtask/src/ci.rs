@@ -23,6 +23,7 @@ enum Action {
     CargoWithEnv(&'static [&'static str], (&'static str, &'static str)),
     Tidy,
     Deny,
+    Fuzz,
 }
 
 enum Outcome {
@@ -93,7 +94,7 @@ const STEPS: &[Step] = &[
             "--world",
             "broker",
             "--count",
-            "10",
+            "40",
         ]),
     },
     Step {
@@ -109,6 +110,11 @@ const STEPS: &[Step] = &[
             "--",
             "mutants",
         ]),
+    },
+    Step {
+        name: "fuzz",
+        about: "fuzz targets on their seeds and damaged copies of them",
+        action: Action::Fuzz,
     },
     Step {
         name: "doc",
@@ -170,6 +176,14 @@ fn run_action(root: &Path, action: &Action) -> Result<Outcome> {
     match action {
         Action::Cargo(arguments) => cargo(root, arguments, None),
         Action::CargoWithEnv(arguments, variable) => cargo(root, arguments, Some(*variable)),
+        Action::Fuzz => {
+            // In the target folder of the workspace, whose dependencies it shares.
+            let target = std::env::var("CARGO_TARGET_DIR");
+            let target = target.unwrap_or_else(|_| root.join("target").display().to_string());
+            // No `--locked`: what the crates depend on is locked by the workspace.
+            let arguments = ["test", "--manifest-path", "fuzz/Cargo.toml"];
+            cargo(root, &arguments, Some(("CARGO_TARGET_DIR", &target)))
+        }
         Action::Tidy => tidy::run(root).map(|()| Outcome::Passed),
         Action::Deny if cargo_deny_is_installed(root) => cargo(
             root,
