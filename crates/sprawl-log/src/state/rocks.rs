@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
 
 use rocksdb::{
-    BlockBasedOptions, Cache, DB, Direction, ErrorKind, FlushOptions, IteratorMode, LogLevel,
-    Options, ReadOptions, WriteOptions,
+    BlockBasedOptions, Cache, DB, DBCompressionType, Direction, ErrorKind, FlushOptions,
+    IteratorMode, LogLevel, Options, ReadOptions, WriteOptions,
 };
 use sprawl_io::Disk;
 
@@ -178,6 +178,9 @@ fn open_db(path: &Path) -> Result<DB, StateError> {
     table.set_block_cache(&cache);
     let mut options = Options::default();
     options.create_if_missing(true);
+    // The bundled build has no codec, and RocksDB's default of one that is not there is refused by
+    // some versions and passed over by others. Keys and metas are small; batches are not in here.
+    options.set_compression_type(DBCompressionType::None);
     options.set_block_based_table_factory(&table);
     options.set_write_buffer_size(WRITE_BUFFER_BYTES);
     options.set_max_write_buffer_number(2);

@@ -180,3 +180,34 @@ fn rocks_store_keeps_flushed_batches_in_order() {
     store.reset().unwrap();
     assert_eq!(store.scan(ColumnFamily::Index, &[]).unwrap(), vec![]);
 }
+
+#[test]
+fn state_is_stored_without_a_codec_so_that_any_build_opens_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let io = Io::real();
+    let path = dir.path().join(STATE_DIR);
+    for round in 0..2_u8 {
+        let (store, condition) = RocksStore::open(Arc::clone(&io.disk), &path).unwrap();
+        assert_eq!(condition, StateCondition::Sound);
+        let mut batch = WriteBatch::default();
+        batch.put(ColumnFamily::Index, &[round], vec![7; 10_000]);
+        store.write(batch).unwrap();
+        store.flush().unwrap();
+        for key in 0..=round {
+            let value = store.get(ColumnFamily::Index, &[key]).unwrap();
+            assert_eq!(value, Some(vec![7; 10_000]));
+        }
+    }
+    let files = io.disk.read_dir(&path).unwrap();
+    let options = files
+        .iter()
+        .rfind(|entry| entry.name.starts_with("OPTIONS-"))
+        .unwrap();
+    let options = io.disk.read(&path.join(&options.name), 1 << 20).unwrap();
+    let options = String::from_utf8(options).unwrap();
+    let compression = options
+        .lines()
+        .map(str::trim)
+        .find(|line| line.starts_with("compression="));
+    assert_eq!(compression, Some("compression=kNoCompression"));
+}
