@@ -2,9 +2,11 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sprawl_core::config::BrokerSettings;
+use sprawl_log::StateStore;
 use sprawl_protocol::FrameLimits;
 
 /// What a broker is started with. Settings are validated already.
@@ -19,6 +21,8 @@ pub struct BrokerOptions {
     /// Bytes of memory that the hot queue may take when no setting says otherwise: a quarter of
     /// what the machine, or its control group, has.
     pub hot_bytes_max: u64,
+    /// What keeps the log's state instead of a RocksDB in the data directory, if anything.
+    pub state_store: Option<Arc<dyn StateStore>>,
 }
 
 /// Idle connections are kept this long when `connections.max.idle.ms` is negative: for ever, in

@@ -229,10 +229,14 @@ async fn open_log(
 ) -> Result<(LogStore, RecoveryReport, NodeLock), StartError> {
     let dir = options.data_dir.clone();
     let settings = log_settings(options);
+    let state = options.state_store.clone();
     let for_log = io.clone();
     let opened = spawn::blocking(io.spawn.as_ref(), move || {
         let lock = lock_dir(&for_log, &dir)?;
-        let state = open_state(&for_log, &dir)?;
+        let state = match state {
+            Some(state) => state,
+            None => open_state(&for_log, &dir)?,
+        };
         let (store, report) = LogStore::open(for_log, dir, settings, state, observer.as_ref())?;
         Ok((store, report, lock))
     });

@@ -5,6 +5,7 @@
 
 mod client;
 mod consumer;
+mod deleter;
 mod error_code;
 mod group;
 mod ledger;
@@ -17,19 +18,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kafka_protocol::messages::TopicName;
-use kafka_protocol::messages::create_topics_request::{CreatableTopic, CreateTopicsRequest};
+use kafka_protocol::messages::create_topics_request::{
+    CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
+};
 use kafka_protocol::protocol::StrBytes;
 use sprawl_broker::{BrokerOptions, RunningBroker};
 use sprawl_core::config::BrokerSettings;
 use sprawl_io::sim::{CrashKind, SeededRandom, SimHandles, SimNet};
 use sprawl_io::time::{sleep, timeout};
 use sprawl_io::{Clock, Io};
-use sprawl_log::NoObserver;
+use sprawl_log::{NoObserver, StateStore};
 use tokio::task::JoinSet;
 
 use crate::invariant::{Check, Violation};
 use crate::plan::{End, Life, Plan};
 use crate::run::Outcome;
+use crate::state_store::DurableState;
 use client::Client;
 use ledger::Ledger;
 
@@ -59,8 +63,24 @@ const CREATE_TOPICS_VERSION: i16 = 5;
 /// TOPIC_ALREADY_EXISTS: an earlier attempt got through.
 const TOPIC_ALREADY_EXISTS: i16 = 36;
 
+/// Files of the topic's second partition, the only ones in which bits flip: the group's topic has
+/// one partition, and damage to the metadata refuses every start.
+const DAMAGED_PARTITION: usize = 1;
+const DAMAGED_FILES: &str = "-1/";
+
+/// Where the state of the log is kept between the lives of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum StateKind {
+    /// As RocksDB does: what was flushed survives.
+    Durable,
+    /// Every start finds it lost. A log start is kept nowhere else, so nothing is deleted.
+    Lost,
+}
+
 struct World {
     handles: SimHandles,
+    state: DurableState,
+    state_kind: StateKind,
     ledger: Arc<Ledger>,
     random: SeededRandom,
     crash_count: u64,
@@ -71,9 +91,17 @@ struct World {
 pub(crate) async fn run(seed: u64) -> Outcome {
     let (_, handles) = Io::simulated(seed);
     handles.trace.keep_recent(RECENT_COUNT);
+    let random = SeededRandom::new(seed, RANDOM_STREAM + 1);
+    let state_kind = if random.chance(1, 4) {
+        StateKind::Lost
+    } else {
+        StateKind::Durable
+    };
     let mut world = World {
+        state: DurableState::new(Arc::clone(&handles.disk)),
+        state_kind,
         ledger: Arc::new(Ledger::new(seed, &handles.trace)),
-        random: SeededRandom::new(seed, RANDOM_STREAM + 1),
+        random,
         crash_count: 0,
         notes: Vec::new(),
         handles,
@@ -98,14 +126,15 @@ pub(crate) async fn run(seed: u64) -> Outcome {
         event_count: world.handles.trace.count(),
         acked_count: world.ledger.acked_count(),
         crash_count: world.crash_count,
+        deleted_count: world.ledger.deleted_count(),
+        unreadable_count: world.ledger.unreadable_count(),
         recent: if result.is_ok() { Vec::new() } else { recent },
         violation: result.err(),
         panics: Vec::new(),
     }
 }
 
-/// Fits a life made for the log alone. Flipped bits stay with the log's own runs, where each is
-/// judged.
+/// Fits a life made for the log alone.
 fn for_a_broker(life: &Life) -> Life {
     Life {
         duration: life.duration * DURATION_FACTOR,
@@ -114,17 +143,17 @@ fn for_a_broker(life: &Life) -> Life {
             close @ End::Close(_) => close,
         },
         free_bytes: life.free_bytes.map(|bytes| bytes * FREE_BYTES_FACTOR),
-        flips: None,
         ..life.clone()
     }
 }
 
-fn options() -> BrokerOptions {
+fn options(state_store: Option<Arc<dyn StateStore>>) -> BrokerOptions {
     let settings = [
         ("auto.create.topics.enable", "false"),
         ("group.initial.rebalance.delay.ms", "0"),
         ("offsets.topic.num.partitions", "1"),
         ("sprawl.disk.ballast.bytes", "0"),
+        ("log.retention.check.interval.ms", "500"),
     ];
     let settings: BTreeMap<String, String> = settings
         .iter()
@@ -139,6 +168,7 @@ fn options() -> BrokerOptions {
         kafka_address: client::ADDRESS.parse().expect("a literal address"),
         settings,
         hot_bytes_max: 4 << 20,
+        state_store,
     }
 }
 
@@ -147,7 +177,11 @@ impl World {
         let mut clients = JoinSet::new();
         let (ledger, net) = (&self.ledger, &self.handles.net);
         let both = || (Arc::clone(ledger), Arc::clone(net));
-        clients.spawn(create_topic(Arc::clone(net)));
+        clients.spawn(create_topic(Arc::clone(net), self.state_kind));
+        if self.state_kind == StateKind::Durable {
+            let (ledger, net) = both();
+            clients.spawn(deleter::run(ledger, net));
+        }
         for number in 0..PRODUCER_COUNT {
             let (ledger, net) = both();
             clients.spawn(producer::run(ledger, net, number));
@@ -180,7 +214,7 @@ impl World {
         let has_fault = !life.faults.is_empty() || life.free_bytes.is_some();
         match timeout(
             START_WAIT,
-            RunningBroker::start(io, options(), Arc::new(NoObserver)),
+            RunningBroker::start(io, self.options(), Arc::new(NoObserver)),
         )
         .await
         {
@@ -198,7 +232,23 @@ impl World {
             Some(Err(error)) => return Err(does_not_start(&error.to_string())),
             None => return Err(does_not_start("it takes longer than a minute")),
         }
+        self.flip_bits(life);
         self.ledger.violation()
+    }
+
+    /// Flips bits as planned. Without its state a log cannot tell damage at its end from a torn
+    /// write.
+    fn flip_bits(&self, life: &Life) {
+        if let (Some((_, count)), StateKind::Durable) = (life.flips, self.state_kind) {
+            let flips = self.handles.disk.flip_bits(DAMAGED_FILES, count);
+            if !flips.is_empty() {
+                self.ledger.damaged(DAMAGED_PARTITION);
+            }
+        }
+    }
+
+    fn options(&self) -> BrokerOptions {
+        options((self.state_kind == StateKind::Durable).then(|| self.state.open()))
     }
 
     /// An operator made the data directory long before anything could crash.
@@ -226,6 +276,7 @@ impl World {
         let event = format!("crash {kind:?} at operation {}", self.handles.trace.count());
         self.notes.push(event);
         self.handles.crash(kind);
+        self.state.crash(&self.random);
         self.crash_count += 1;
     }
 
@@ -253,7 +304,7 @@ impl World {
         let io = self.handles.restart();
         self.make_data_dir(&io);
         self.handles.disk.limit_free_bytes(None);
-        let broker = RunningBroker::start(io, options(), Arc::new(NoObserver)).await;
+        let broker = RunningBroker::start(io, self.options(), Arc::new(NoObserver)).await;
         let broker = broker.map_err(|error| does_not_start(&error.to_string()))?;
         sleep(Duration::from_secs(2)).await;
         self.ledger.stop();
@@ -289,19 +340,30 @@ fn does_not_start(reason: &str) -> Violation {
 }
 
 /// Creates the topic, in whichever life of the broker that succeeds.
-async fn create_topic(net: Arc<SimNet>) {
+async fn create_topic(net: Arc<SimNet>, state_kind: StateKind) {
     let mut client = Client::new(&net, "admin");
-    while try_create(&mut client).await.is_err() {
+    // Timestamps grow by 1 ms a record, so that segments roll after as many records.
+    let configs: &[(&str, &str)] = match state_kind {
+        StateKind::Durable => &[("segment.ms", "200"), ("retention.bytes", "300000")],
+        StateKind::Lost => &[("segment.ms", "200")],
+    };
+    while try_create(&mut client, configs).await.is_err() {
         client.close();
         sleep(WATCH_INTERVAL).await;
     }
 }
 
-async fn try_create(client: &mut Client) -> io::Result<()> {
+async fn try_create(client: &mut Client, configs: &[(&str, &str)]) -> io::Result<()> {
+    let configs = configs.iter().map(|(name, value)| {
+        CreatableTopicConfig::default()
+            .with_name(StrBytes::from_string((*name).to_owned()))
+            .with_value(Some(StrBytes::from_string((*value).to_owned())))
+    });
     let topic = CreatableTopic::default()
         .with_name(TopicName(StrBytes::from_static_str(TOPIC)))
         .with_num_partitions(i32::try_from(PARTITION_COUNT).unwrap_or(1))
-        .with_replication_factor(1);
+        .with_replication_factor(1)
+        .with_configs(configs.collect());
     let request = CreateTopicsRequest::default()
         .with_topics(vec![topic])
         .with_timeout_ms(10_000);

@@ -134,6 +134,18 @@ pub fn read_batches(bytes: &[u8]) -> Result<Vec<Found>, BatchError> {
     Batches::new(bytes).map(|batch| one(batch?.1)).collect()
 }
 
+/// Reads batches up to the first that is not sound; says whether there was one.
+pub fn read_sound_batches(bytes: &[u8]) -> (Vec<Found>, bool) {
+    let mut found = Vec::new();
+    for batch in Batches::new(bytes) {
+        match batch.and_then(|(_, bytes)| one(bytes)) {
+            Ok(batch) => found.push(batch),
+            Err(_) => return (found, true),
+        }
+    }
+    (found, false)
+}
+
 fn one(batch: &[u8]) -> Result<Found, BatchError> {
     verify_crc(batch)?;
     let header = sprawl_model::batch::BatchHeader::parse(batch)?;

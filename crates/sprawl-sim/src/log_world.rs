@@ -96,6 +96,8 @@ pub(crate) async fn run(seed: u64) -> Outcome {
         event_count: world.handles.trace.count(),
         acked_count: world.shared.acked_count(),
         crash_count: world.crash_count,
+        deleted_count: 0,
+        unreadable_count: 0,
         recent: if result.is_ok() {
             Vec::new()
         } else {

@@ -91,12 +91,14 @@ fn run(world: World, seed: u64) -> ExitCode {
     match check_seed(world, seed) {
         Ok(outcome) => {
             say(&format!(
-                "seed {seed} of the {} world: {} operations, trace {:016x}, {} acknowledgements, {} crashes: good",
+                "seed {seed} of the {} world: {} operations, trace {:016x}, {} acknowledgements, {} crashes, {} records deleted, {} places damaged: good",
                 world.name(),
                 outcome.event_count,
                 outcome.trace_hash,
                 outcome.acked_count,
-                outcome.crash_count
+                outcome.crash_count,
+                outcome.deleted_count,
+                outcome.unreadable_count
             ));
             ExitCode::SUCCESS
         }

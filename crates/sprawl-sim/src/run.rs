@@ -43,6 +43,10 @@ pub struct Outcome {
     pub acked_count: u64,
     /// Crashes survived.
     pub crash_count: u64,
+    /// Records that clients or retention deleted.
+    pub deleted_count: u64,
+    /// Places at which readers were told of damage.
+    pub unreadable_count: u64,
     /// What was violated, if anything.
     pub violation: Option<Violation>,
     /// Panics of tasks and workers.

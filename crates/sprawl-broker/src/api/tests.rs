@@ -79,6 +79,7 @@ impl Node {
             kafka_address: "127.0.0.1:9092".parse().unwrap(),
             settings: BrokerSettings::from_map(&settings).unwrap(),
             hot_bytes_max: 64 << 20,
+            state_store: None,
         };
         Self::open(io, handles, options).await
     }

@@ -15,6 +15,10 @@ pub(super) fn is_safe_to_retry(code: i16) -> bool {
     )
 }
 
+/// OFFSET_OUT_OF_RANGE: the offset is below the log start, or above the high watermark.
+pub(super) const OFFSET_OUT_OF_RANGE: i16 = 1;
+/// KAFKA_STORAGE_ERROR: the disk fails, or the records are lost to damage.
+pub(super) const KAFKA_STORAGE_ERROR: i16 = 56;
 /// ILLEGAL_GENERATION: the group has moved on.
 pub(super) const ILLEGAL_GENERATION: i16 = 22;
 /// UNKNOWN_MEMBER_ID: the group forgot the member.

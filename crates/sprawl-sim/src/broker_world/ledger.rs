@@ -1,6 +1,6 @@
 //! What the clients of a broker know together, whatever life of the broker told them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -43,6 +43,21 @@ struct PartitionKnown {
     acked: BTreeMap<i64, (i64, i32)>,
     /// The highest high watermark in any answer.
     high_watermark: i64,
+    /// The highest log start in any answer.
+    log_start: i64,
+    /// Offsets of batches that the broker says, or checksums show, are lost to damage.
+    unreadable: BTreeSet<i64>,
+    /// Bits have flipped in its segments.
+    is_damaged: bool,
+}
+
+impl PartitionKnown {
+    /// Says whether two reads of an offset agree. Flipped bits may hit fields that no checksum
+    /// covers.
+    fn agree(&self, one: &Found, other: &Found) -> bool {
+        let covered = |found: &Found| (found.end, found.producer, found.record_count);
+        one == other || (self.is_damaged && covered(one) == covered(other))
+    }
 }
 
 impl Ledger {
@@ -145,11 +160,13 @@ impl Ledger {
         let Some(partition_known) = known.partitions.get_mut(partition) else {
             return Ok(());
         };
-        let first = partition_known
-            .read
-            .entry(batch.base_offset)
-            .or_insert_with(|| batch.clone());
-        if first == batch {
+        let Some(first) = partition_known.read.get(&batch.base_offset) else {
+            partition_known
+                .read
+                .insert(batch.base_offset, batch.clone());
+            return Ok(());
+        };
+        if partition_known.agree(first, batch) {
             return Ok(());
         }
         Err(Violation {
@@ -184,6 +201,64 @@ impl Ledger {
             .map_or(0, |known| known.high_watermark)
     }
 
+    /// Takes note of a log start in an answer (I6).
+    pub(super) fn saw_log_start(&self, partition: usize, log_start: i64) -> Check {
+        let mut known = self.known();
+        let Some(known) = known.partitions.get_mut(partition) else {
+            return Ok(());
+        };
+        let name = format!("partition {partition}");
+        i6_never_decreases(&name, "log start", known.log_start, log_start)?;
+        known.log_start = log_start;
+        Ok(())
+    }
+
+    /// Returns the highest log start that any answer named.
+    pub(super) fn log_start(&self, partition: usize) -> i64 {
+        let known = self.known();
+        known.partitions.get(partition).map_or(0, |p| p.log_start)
+    }
+
+    /// Returns how many records lie below the log starts.
+    pub(super) fn deleted_count(&self) -> u64 {
+        let known = self.known();
+        let starts = known.partitions.iter().map(|known| known.log_start);
+        starts.map(i64::unsigned_abs).sum()
+    }
+
+    /// Returns at how many offsets readers were told of damage.
+    pub(super) fn unreadable_count(&self) -> u64 {
+        let known = self.known();
+        let counts = known.partitions.iter().map(|known| known.unreadable.len());
+        counts.map(|count| count as u64).sum()
+    }
+
+    /// Takes note that bits have flipped in a partition's segments.
+    pub(super) fn damaged(&self, partition: usize) {
+        if let Some(known) = self.known().partitions.get_mut(partition) {
+            known.is_damaged = true;
+        }
+    }
+
+    pub(super) fn is_damaged(&self, partition: usize) -> bool {
+        let known = self.known();
+        known
+            .partitions
+            .get(partition)
+            .is_some_and(|p| p.is_damaged)
+    }
+
+    /// Takes note that the batch at `offset` is lost to damage; returns where the next may begin.
+    pub(super) fn unreadable(&self, partition: usize, offset: i64) -> i64 {
+        let mut known = self.known();
+        let Some(known) = known.partitions.get_mut(partition) else {
+            return offset + 1;
+        };
+        known.unreadable.insert(offset);
+        let next_acked = known.acked.range(offset + 1..).next();
+        next_acked.map_or(known.high_watermark.max(offset + 1), |(next, _)| *next)
+    }
+
     /// Takes note of a commit that was acknowledged.
     pub(super) fn committed(&self, partition: i32, offset: i64) {
         self.trace.record(
@@ -213,6 +288,8 @@ impl Ledger {
             for (base_offset, producer) in &known.acked {
                 match by_offset.get(base_offset) {
                     Some(found) if found.producer == *producer => {}
+                    None if *base_offset < known.log_start => {}
+                    None if known.is_damaged && known.unreadable.contains(base_offset) => {}
                     found => {
                         let stands = log.iter().find(|batch| batch.producer == *producer);
                         let stands = stands.map_or(-1, |batch| batch.base_offset);
@@ -231,9 +308,13 @@ impl Ledger {
             let mut next: BTreeMap<i64, i32> = BTreeMap::new();
             for batch in log {
                 let (producer, sequence) = batch.producer;
-                let expected = next.entry(producer).or_insert(0);
-                i12_sequences_without_gap(&name, producer, *expected, sequence)?;
-                *expected += batch.record_count;
+                // What came before was deleted; a damaged range is a gap.
+                let first = if known.log_start > 0 { sequence } else { 0 };
+                let expected = next.entry(producer).or_insert(first);
+                if !known.is_damaged {
+                    i12_sequences_without_gap(&name, producer, *expected, sequence)?;
+                }
+                *expected = sequence + batch.record_count;
             }
         }
         Ok(())

@@ -4,19 +4,19 @@
 //! - every seed runs twice with one trace, and no invariant breaks;
 //! - with the feature `mutants`, every known bug is caught by the seeds that CI runs.
 
-use sprawl_sim::run::{World, check_seed, run_once};
+use sprawl_sim::run::{Outcome, World, check_seed, run_once};
 
 /// The first seeds of those that CI runs.
 const SEED_COUNT: u64 = 20;
 /// A broker's run is some ten times longer than one of the log alone.
 const BROKER_SEED_COUNT: u64 = 5;
 
-fn check(world: World, count: u64) {
-    for seed in 1..=count {
-        if let Err(failure) = check_seed(world, seed) {
-            panic!("{failure}");
-        }
-    }
+fn check(world: World, count: u64) -> Vec<Outcome> {
+    let run = |seed| match check_seed(world, seed) {
+        Ok(outcome) => outcome,
+        Err(failure) => panic!("{failure}"),
+    };
+    (1..=count).map(run).collect()
 }
 
 #[test]
@@ -26,7 +26,11 @@ fn log_keeps_its_promises_on_the_first_seeds() {
 
 #[test]
 fn broker_keeps_its_promises_on_the_first_seeds() {
-    check(World::Broker, BROKER_SEED_COUNT);
+    let outcomes = check(World::Broker, BROKER_SEED_COUNT);
+    let has = |what: fn(&Outcome) -> u64| outcomes.iter().any(|outcome| what(outcome) > 0);
+    assert!(has(|outcome| outcome.crash_count));
+    assert!(has(|outcome| outcome.deleted_count));
+    assert!(has(|outcome| outcome.unreadable_count));
 }
 
 #[test]

@@ -208,6 +208,7 @@ async fn start_broker(
         kafka_address: plan.kafka_addr,
         settings: plan.settings.clone(),
         hot_bytes_max: memory::hot_bytes_max(io.disk.as_ref()),
+        state_store: None,
     };
     let starting = RunningBroker::start(io.clone(), options, Arc::new(NoObserver));
     tokio::select! {
