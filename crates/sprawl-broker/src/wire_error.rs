@@ -157,6 +157,8 @@ pub(crate) fn of_metadata(error: &MetadataError) -> ErrorCode {
         MetadataError::InvalidReplicationFactor { .. } => ErrorCode::InvalidReplicationFactor,
         MetadataError::InvalidReplicaAssignment { .. } => ErrorCode::InvalidReplicaAssignment,
         MetadataError::InvalidConfig { .. } => ErrorCode::InvalidConfig,
+        MetadataError::InvalidRequest { .. } => ErrorCode::InvalidRequest,
+        MetadataError::TooMany { .. } => ErrorCode::PolicyViolation,
         MetadataError::UnknownBroker { .. } => ErrorCode::BrokerIdNotRegistered,
         MetadataError::StaleBrokerEpoch { .. } => ErrorCode::StaleBrokerEpoch,
         MetadataError::ProducerIdsExhausted => ErrorCode::UnknownServerError,

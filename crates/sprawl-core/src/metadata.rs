@@ -5,7 +5,8 @@
 //! changes nothing. An image is cheap to clone and to share: its parts are behind `Arc`.
 //!
 //! Source: Kafka's controller (`ReplicationControlManager`, `ConfigurationControlManager`,
-//! `ClusterControlManager`, `ProducerIdControlManager`); topic ids KIP-516.
+//! `ClusterControlManager`, `ProducerIdControlManager`, `FeatureControlManager`); topic ids
+//! KIP-516.
 
 mod brokers;
 mod command;
@@ -13,6 +14,8 @@ mod configs;
 mod error;
 mod image;
 mod names;
+mod quotas;
+mod scram;
 mod snapshot;
 mod topics;
 
@@ -24,6 +27,12 @@ pub use configs::{plan_alter_configs, plan_replace_configs};
 pub use error::MetadataError;
 pub use image::{BrokerRegistration, Endpoint, MetadataImage, Partition, Topic};
 pub use names::{OFFSETS_TOPIC, TRANSACTION_STATE_TOPIC, check_topic_name, is_internal_topic};
+pub use quotas::{
+    CONNECTION_CREATION_RATE, CONSUMER_BYTE_RATE, CONTROLLER_MUTATION_RATE, PRODUCER_BYTE_RATE,
+    QUOTA_ENTITIES_MAX, QuotaChange, QuotaEntity, QuotaEntityType, QuotaValue, Quotas,
+    REQUEST_PERCENTAGE, check_quota_change,
+};
+pub use scram::{SCRAM_CREDENTIALS_MAX, ScramChange, ScramCredential, ScramKey, ScramMechanism};
 pub use snapshot::{IMAGE_SNAPSHOT_VERSION, ImageSnapshot, ImageSnapshotError};
 pub use topics::{
     PARTITIONS_PER_COMMAND_MAX, plan_create_partitions, plan_create_topic, plan_delete_topic,
@@ -58,6 +67,9 @@ pub fn apply(
         MetadataCommand::ReplaceConfigs { resource, configs } => {
             configs::replace(image, resource, configs)
         }
+        MetadataCommand::UpdateFeatures { levels } => Ok(image.update_features(levels)),
+        MetadataCommand::AlterClientQuotas { changes } => quotas::alter(image, changes),
+        MetadataCommand::AlterScramCredentials { changes } => scram::alter(image, changes),
     }
 }
 

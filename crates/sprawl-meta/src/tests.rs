@@ -482,3 +482,25 @@ fn log_fixture_of_version_1_is_read() {
         assert_eq!(image.broker(BrokerId(0)).unwrap().epoch, BrokerEpoch(3));
     });
 }
+
+#[test]
+fn image_fixture_of_version_2_is_read_and_written_again() {
+    use sprawl_core::metadata::{ImageSnapshot, MetadataImage, QuotaEntityType, ScramMechanism};
+    let text = include_str!("../fixtures/image-v2.json").trim_end();
+    let snapshot: ImageSnapshot = serde_json::from_str(text).unwrap();
+    let image = MetadataImage::from_snapshot(snapshot).unwrap();
+    let entity = [
+        (QuotaEntityType::User, None),
+        (QuotaEntityType::ClientId, Some("c".to_owned())),
+    ];
+    let quotas = &image.client_quotas()[&entity.into()];
+    assert_eq!(quotas["producer_byte_rate"].get(), 1048576.5);
+    let key = ("alice".to_owned(), ScramMechanism::Sha256);
+    let credential = &image.scram_credentials()[&key];
+    assert_eq!(
+        (credential.iterations, credential.salt.as_slice()),
+        (4096, &[1, 2][..])
+    );
+    assert_eq!(image.features()["metadata.version"], 30);
+    assert_eq!(serde_json::to_string(&image.to_snapshot()).unwrap(), text);
+}

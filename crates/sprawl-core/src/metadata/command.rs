@@ -7,6 +7,8 @@ use sprawl_model::{BrokerEpoch, BrokerId, PartitionId, ProducerId, TenantId, Top
 use uuid::Uuid;
 
 use super::image::Endpoint;
+use super::quotas::QuotaChange;
+use super::scram::ScramChange;
 use crate::config::ConfigMap;
 
 /// A change to the cluster's metadata.
@@ -52,6 +54,22 @@ pub enum MetadataCommand {
         resource: ConfigResource,
         /// The settings afterwards.
         configs: ConfigMap,
+    },
+    /// Finalizes features at other levels. Whether a level makes sense is for the proposer to know,
+    /// since it is the release that knows its features.
+    UpdateFeatures {
+        /// The levels, by name; 0 takes a feature away.
+        levels: BTreeMap<String, i16>,
+    },
+    /// Changes client quotas, all or none.
+    AlterClientQuotas {
+        /// How, each entity once.
+        changes: Vec<QuotaChange>,
+    },
+    /// Changes SCRAM credentials, all or none.
+    AlterScramCredentials {
+        /// How, each credential once.
+        changes: Vec<ScramChange>,
     },
 }
 

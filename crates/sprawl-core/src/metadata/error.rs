@@ -70,6 +70,20 @@ pub enum MetadataError {
         /// What was expected and found.
         reason: String,
     },
+    /// INVALID_REQUEST.
+    #[error("{reason}")]
+    InvalidRequest {
+        /// What was expected and found.
+        reason: String,
+    },
+    /// POLICY_VIOLATION: more than a cluster keeps.
+    #[error("expected at most {max} {what}")]
+    TooMany {
+        /// Of what.
+        what: String,
+        /// The limit.
+        max: usize,
+    },
     /// BROKER_ID_NOT_REGISTERED.
     #[error("unknown broker {broker_id}")]
     UnknownBroker {

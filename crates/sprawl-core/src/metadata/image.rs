@@ -11,6 +11,8 @@ use uuid::Uuid;
 
 use super::command::{ConfigResource, MetadataReply};
 use super::names::is_internal_topic;
+use super::quotas::{QuotaEntity, Quotas};
+use super::scram::{ScramCredential, ScramKey};
 use crate::config::{ConfigLayers, ConfigMap};
 
 /// Where clients reach a broker.
@@ -114,6 +116,8 @@ pub struct MetadataImage {
     pub(super) broker_configs: Arc<BTreeMap<BrokerId, ConfigMap>>,
     pub(super) broker_default_configs: Arc<ConfigMap>,
     pub(super) group_configs: Arc<BTreeMap<String, ConfigMap>>,
+    pub(super) client_quotas: Arc<BTreeMap<QuotaEntity, Quotas>>,
+    pub(super) scram_credentials: Arc<BTreeMap<ScramKey, ScramCredential>>,
     pub(super) next_producer_id: i64,
 }
 
@@ -239,6 +243,16 @@ impl MetadataImage {
         }
     }
 
+    /// Returns the client quotas, by entity. The same until one changes.
+    pub fn client_quotas(&self) -> &Arc<BTreeMap<QuotaEntity, Quotas>> {
+        &self.client_quotas
+    }
+
+    /// Returns the SCRAM credentials, by user and mechanism.
+    pub fn scram_credentials(&self) -> &BTreeMap<ScramKey, ScramCredential> {
+        &self.scram_credentials
+    }
+
     /// Returns the first producer id that was not handed out.
     pub fn next_producer_id(&self) -> ProducerId {
         ProducerId(self.next_producer_id)
@@ -256,6 +270,17 @@ impl MetadataImage {
         MetadataReply::Initialized {
             cluster_id: self.cluster_id.as_ref().to_owned(),
         }
+    }
+
+    pub(super) fn update_features(&mut self, levels: &BTreeMap<String, i16>) -> MetadataReply {
+        let features = Arc::make_mut(&mut self.features);
+        for (name, level) in levels {
+            match level {
+                0 => features.remove(name),
+                level => features.insert(name.clone(), *level),
+            };
+        }
+        MetadataReply::Done
     }
 
     /// Puts a topic in, or a changed one in its place. Both maps always name the same topics.

@@ -7,16 +7,18 @@ use serde::{Deserialize, Serialize};
 use sprawl_model::BrokerId;
 
 use super::image::{BrokerRegistration, MetadataImage, Topic};
+use super::quotas::{QuotaEntity, Quotas};
+use super::scram::{ScramCredential, ScramKey};
 use crate::config::ConfigMap;
 
-/// The version this build writes.
-pub const IMAGE_SNAPSHOT_VERSION: u32 = 1;
+/// The version this build writes. Version 1, which had neither quotas nor credentials, is read.
+pub const IMAGE_SNAPSHOT_VERSION: u32 = 2;
 
 /// Why a snapshot is not an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ImageSnapshotError {
     /// Written by a later release.
-    #[error("expected metadata image version {IMAGE_SNAPSHOT_VERSION}, found {found}")]
+    #[error("expected metadata image version 1 to {IMAGE_SNAPSHOT_VERSION}, found {found}")]
     UnknownVersion {
         /// The version.
         found: u32,
@@ -37,6 +39,12 @@ pub struct ImageSnapshot {
     /// Absent in snapshots of releases that had no settings of groups.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     group_configs: Vec<(String, ConfigMap)>,
+    /// Since version 2.
+    #[serde(default)]
+    client_quotas: Vec<(QuotaEntity, Quotas)>,
+    /// Since version 2.
+    #[serde(default)]
+    scram_credentials: Vec<(ScramKey, ScramCredential)>,
     next_producer_id: i64,
 }
 
@@ -58,13 +66,15 @@ impl MetadataImage {
             broker_configs: self.broker_configs.iter().map(owned).collect(),
             broker_default_configs: ConfigMap::clone(&self.broker_default_configs),
             group_configs: self.group_configs.iter().map(of_group).collect(),
+            client_quotas: pairs(&self.client_quotas),
+            scram_credentials: pairs(&self.scram_credentials),
             next_producer_id: self.next_producer_id,
         }
     }
 
     /// Reads an image that was written down.
     pub fn from_snapshot(snapshot: ImageSnapshot) -> Result<Self, ImageSnapshotError> {
-        if snapshot.version != IMAGE_SNAPSHOT_VERSION {
+        if !(1..=IMAGE_SNAPSHOT_VERSION).contains(&snapshot.version) {
             return Err(ImageSnapshotError::UnknownVersion {
                 found: snapshot.version,
             });
@@ -82,6 +92,8 @@ impl MetadataImage {
             broker_configs: Arc::new(snapshot.broker_configs.into_iter().collect()),
             broker_default_configs: Arc::new(snapshot.broker_default_configs),
             group_configs: Arc::new(snapshot.group_configs.into_iter().collect()),
+            client_quotas: Arc::new(snapshot.client_quotas.into_iter().collect()),
+            scram_credentials: Arc::new(snapshot.scram_credentials.into_iter().collect()),
             next_producer_id: snapshot.next_producer_id,
             ..Self::default()
         };
@@ -90,4 +102,11 @@ impl MetadataImage {
         }
         Ok(image)
     }
+}
+
+/// A map with keys that JSON has no names for.
+fn pairs<K: Clone, V: Clone>(map: &BTreeMap<K, V>) -> Vec<(K, V)> {
+    map.iter()
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect()
 }

@@ -568,3 +568,118 @@ fn topics_are_listed_by_name_from_any_point() {
     assert_eq!(names("c"), ["d"]);
     assert_eq!(names("e"), Vec::<String>::new());
 }
+
+fn entity(names: &[(QuotaEntityType, Option<&str>)]) -> QuotaEntity {
+    let owned = |(kind, name): &(QuotaEntityType, Option<&str>)| (*kind, name.map(str::to_owned));
+    names.iter().map(owned).collect()
+}
+
+fn quota(entity: QuotaEntity, ops: &[(&str, Option<f64>)]) -> MetadataCommand {
+    let ops = ops
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), value.map(QuotaValue::new)));
+    MetadataCommand::AlterClientQuotas {
+        changes: vec![QuotaChange {
+            entity,
+            ops: ops.collect(),
+        }],
+    }
+}
+
+#[test]
+fn quotas_are_set_changed_and_taken_away() {
+    use QuotaEntityType::{ClientId, User};
+    let mut cluster = Cluster::with_brokers(1);
+    let who = entity(&[(User, None), (ClientId, Some("c"))]);
+    let both = [
+        (PRODUCER_BYTE_RATE, Some(1024.0)),
+        (REQUEST_PERCENTAGE, Some(12.5)),
+    ];
+    cluster.apply(quota(who.clone(), &both)).unwrap();
+    let kept = &cluster.image.client_quotas()[&who];
+    assert_eq!(kept[REQUEST_PERCENTAGE].get(), 12.5);
+    let less = [(REQUEST_PERCENTAGE, None), (CONSUMER_BYTE_RATE, None)];
+    cluster.apply(quota(who.clone(), &less)).unwrap();
+    assert_eq!(cluster.image.client_quotas()[&who].len(), 1);
+    cluster
+        .apply(quota(who, &[(PRODUCER_BYTE_RATE, None)]))
+        .unwrap();
+    assert!(cluster.image.client_quotas().is_empty());
+}
+
+#[test]
+fn quotas_that_make_no_sense_are_refused() {
+    use QuotaEntityType::{ClientId, Ip, User};
+    let mut cluster = Cluster::with_brokers(1);
+    let user = [(User, Some("u"))];
+    let rate = |value| [(PRODUCER_BYTE_RATE, Some(value))];
+    for (entity_of, ops) in [
+        (&[][..], &rate(1.0)[..]),
+        (&[(User, Some(""))], &rate(1.0)),
+        (&user, &rate(0.0)),
+        (&user, &rate(-1.0)),
+        (&user, &rate(1.5)),
+        (&user, &rate(f64::NAN)),
+        (&user, &rate(f64::INFINITY)),
+        (&user, &rate(1e19)),
+        (&user, &[("no_such_rate", Some(1.0))]),
+        (&user, &[(CONNECTION_CREATION_RATE, Some(1.0))]),
+        (&[(Ip, Some("127.0.0.1"))], &rate(1.0)),
+        (
+            &[(Ip, Some("nowhere"))],
+            &[(CONNECTION_CREATION_RATE, Some(1.0))],
+        ),
+        (
+            &[(Ip, None), (ClientId, None)],
+            &[(CONNECTION_CREATION_RATE, Some(1.0))],
+        ),
+    ] {
+        let refused = cluster.apply(quota(entity(entity_of), ops));
+        let is_invalid = matches!(refused, Err(MetadataError::InvalidRequest { .. }));
+        assert!(is_invalid, "{entity_of:?} {ops:?}");
+    }
+    let by_address = [(CONNECTION_CREATION_RATE, Some(5.0))];
+    cluster
+        .apply(quota(entity(&[(Ip, Some("::1"))]), &by_address))
+        .unwrap();
+}
+
+#[test]
+fn credentials_are_kept_replaced_and_taken_away() {
+    let mut cluster = Cluster::with_brokers(1);
+    let change = |iterations: Option<i32>| MetadataCommand::AlterScramCredentials {
+        changes: vec![ScramChange {
+            user: "u".to_owned(),
+            mechanism: ScramMechanism::Sha512,
+            credential: iterations.map(|iterations| ScramCredential {
+                iterations,
+                salt: vec![1],
+                stored_key: vec![2],
+                server_key: vec![3],
+            }),
+        }],
+    };
+    let key = ("u".to_owned(), ScramMechanism::Sha512);
+    for iterations in [4096, 8192] {
+        cluster.apply(change(Some(iterations))).unwrap();
+        assert_eq!(
+            cluster.image.scram_credentials()[&key].iterations,
+            iterations
+        );
+    }
+    assert!(!format!("{:?}", cluster.image.scram_credentials()).contains('3'));
+    cluster.apply(change(None)).unwrap();
+    assert!(cluster.image.scram_credentials().is_empty());
+}
+
+#[test]
+fn features_are_finalized_at_other_levels_and_taken_away_at_level_0() {
+    let mut cluster = Cluster::with_brokers(1);
+    let update = |level| MetadataCommand::UpdateFeatures {
+        levels: [("f.version".to_owned(), level)].into(),
+    };
+    cluster.apply(update(2)).unwrap();
+    assert_eq!(cluster.image.features()["f.version"], 2);
+    cluster.apply(update(0)).unwrap();
+    assert!(cluster.image.features().is_empty());
+}
