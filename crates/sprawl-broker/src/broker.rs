@@ -23,6 +23,7 @@ use crate::options::Limits;
 use crate::partition::Partition;
 use crate::partitions::{Partitions, ReconcileError};
 use crate::producer_ids::ProducerIds;
+use crate::quotas::ClientQuotas;
 
 /// The client id under which Kafka's own admin tools may write to internal topics.
 const ADMIN_CLIENT_ID: &str = "__admin_client";
@@ -52,6 +53,7 @@ pub(crate) struct Broker {
     pub(crate) unfinished_bytes: AtomicU64,
     /// What decoded requests take.
     pub(crate) decoded: DecodedMemory,
+    pub(crate) quotas: ClientQuotas,
     pub(crate) metrics: BrokerMetrics,
     pub(crate) stop: Stop,
 }
@@ -160,9 +162,10 @@ impl Broker {
         Ok(reply)
     }
 
-    /// Brings the partitions in step with the metadata.
+    /// Brings the partitions and the quotas in step with the metadata.
     pub(crate) async fn follow_metadata(&self) -> Result<(), ChangeError> {
         let (partitions, image) = (self.partitions.clone(), self.image());
+        self.quotas.follow(&image);
         spawn::blocking(self.io.spawn.as_ref(), move || partitions.reconcile(&image))
             .await
             .ok_or(ChangeError::Stopping)??;

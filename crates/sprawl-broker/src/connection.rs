@@ -31,6 +31,7 @@ use tokio::io::AsyncReadExt;
 use crate::broker::Broker;
 use crate::dispatch::{self, Arrival, Reply};
 use crate::outgoing::{self, OutgoingFrame};
+use crate::quotas::Mute;
 
 /// Requests of one connection that may be waiting for their answer.
 pub(crate) const REQUESTS_IN_FLIGHT_MAX: usize = 32;
@@ -66,6 +67,8 @@ const PRESSURE_PAUSE: Duration = Duration::from_millis(5);
 pub(crate) struct Peer {
     /// The client's address.
     pub(crate) address: SocketAddr,
+    /// Until when it is not listened to.
+    pub(crate) mute: Mute,
 }
 
 /// Why a connection ended before the client closed it.
@@ -194,7 +197,7 @@ impl Connection {
         loop {
             // Asked once a turn, so that a frame is not left lying between two answers.
             let pressed = self.broker.must_stop_reading();
-            if !pressed {
+            if !pressed && !self.peer.mute.is_set() {
                 self.start_arrived_requests();
             }
             self.count_unfinished()?;
@@ -203,7 +206,12 @@ impl Connection {
             {
                 return end;
             }
-            match self.wait(pressed).await? {
+            let event = if self.peer.mute.is_set() {
+                self.wait_muted().await
+            } else {
+                self.wait(pressed).await?
+            };
+            match event {
                 Event::Replies(Replies { frames, failed }) => {
                     self.write(frames).await?;
                     self.hear();
@@ -348,12 +356,13 @@ impl Connection {
             buffer,
             in_flight,
             ending,
+            peer,
             ..
         } = self;
         let nap = if pressed { PRESSURE_PAUSE } else { patience };
         tokio::select! {
             biased;
-            replies = poll_fn(|context| poll_replies(in_flight, context)), if !idle => {
+            replies = poll_fn(|context| poll_replies(in_flight, &peer.mute, context)), if !idle => {
                 Ok(Event::Replies(replies))
             }
             () = broker.stopping(), if ending.is_none() => Ok(Event::Shutdown),
@@ -363,6 +372,17 @@ impl Connection {
             () = time::sleep(nap), if pressed || idle => {
                 Ok(if pressed { Event::Look } else { Event::Idle })
             }
+        }
+    }
+
+    /// Waits until the connection may be listened to again. What is in flight waits, too: it is
+    /// answered in order, and the client was told to be still.
+    async fn wait_muted(&mut self) -> Event {
+        let left = self.peer.mute.left(self.broker.io().clock.monotonic());
+        tokio::select! {
+            biased;
+            () = self.broker.stopping(), if self.ending.is_none() => Event::Shutdown,
+            () = time::sleep(left) => Event::Look,
         }
     }
 
@@ -379,8 +399,13 @@ impl Connection {
     }
 }
 
-/// Collects the responses at the head of the queue that are ready; pending while there is none.
-fn poll_replies(in_flight: &mut VecDeque<InFlight>, context: &mut Context<'_>) -> Poll<Replies> {
+/// Collects the responses at the head of the queue that are ready, up to one that mutes the
+/// connection; pending while there is none.
+fn poll_replies(
+    in_flight: &mut VecDeque<InFlight>,
+    mute: &Mute,
+    context: &mut Context<'_>,
+) -> Poll<Replies> {
     let mut replies = Replies::default();
     let (mut answered, mut size) = (false, 0);
     while size < REPLY_BYTES_MAX
@@ -398,6 +423,9 @@ fn poll_replies(in_flight: &mut VecDeque<InFlight>, context: &mut Context<'_>) -
         }
         answered = true;
         in_flight.pop_front();
+        if mute.is_set() {
+            break;
+        }
     }
     if answered {
         Poll::Ready(replies)

@@ -13,26 +13,29 @@ use bytes::BytesMut;
 use sprawl_io::net::BoxFuture;
 use sprawl_protocol::{
     ApiKey, DecodeError, EncodeError, HeaderError, MeasuredRequest, ProduceRequest, Request,
-    RequestHeader, Response, StrBytes, encode_response, unsupported_answer,
+    RequestHeader, Response, StrBytes, encode_response, set_throttle_time, unsupported_answer,
 };
 
 use crate::api::{
-    self, add_offsets_to_txn, add_partitions_to_txn, add_raft_voter, alter_configs,
-    alter_partition_reassignments, alter_replica_log_dirs, api_versions, create_acls,
-    create_delegation_token, create_partitions, create_topics, delete_acls, delete_groups,
-    delete_records, delete_topics, describe_acls, describe_cluster, describe_configs,
+    self, add_offsets_to_txn, add_partitions_to_txn, add_raft_voter, alter_client_quotas,
+    alter_configs, alter_partition_reassignments, alter_replica_log_dirs,
+    alter_user_scram_credentials, api_versions, create_acls, create_delegation_token,
+    create_partitions, create_topics, delete_acls, delete_groups, delete_records, delete_topics,
+    describe_acls, describe_client_quotas, describe_cluster, describe_configs,
     describe_delegation_token, describe_groups, describe_log_dirs, describe_producers,
-    describe_quorum, describe_topic_partitions, describe_transactions, elect_leaders, end_txn,
-    expire_delegation_token, find_coordinator, heartbeat, incremental_alter_configs,
-    init_producer_id, join_group, leave_group, list_config_resources, list_groups, list_offsets,
-    list_partition_reassignments, list_transactions, metadata, offset_commit, offset_delete,
-    offset_fetch, offset_for_leader_epoch, remove_raft_voter, renew_delegation_token, sync_group,
-    unregister_broker, write_txn_markers,
+    describe_quorum, describe_topic_partitions, describe_transactions,
+    describe_user_scram_credentials, elect_leaders, end_txn, expire_delegation_token,
+    find_coordinator, heartbeat, incremental_alter_configs, init_producer_id, join_group,
+    leave_group, list_config_resources, list_groups, list_offsets, list_partition_reassignments,
+    list_transactions, metadata, offset_commit, offset_delete, offset_fetch,
+    offset_for_leader_epoch, remove_raft_voter, renew_delegation_token, sync_group,
+    unregister_broker, update_features, write_txn_markers,
 };
 use crate::broker::Broker;
 use crate::connection::Peer;
 use crate::decoded::DecodedPart;
 use crate::outgoing::OutgoingFrame;
+use crate::quotas;
 
 /// What a handler knows of a request besides its body.
 #[derive(Clone, Debug)]
@@ -47,6 +50,8 @@ pub(crate) struct RequestContext {
     pub(crate) client_id: Option<StrBytes>,
     /// Who asks.
     pub(crate) peer: Peer,
+    /// The request's size, in bytes.
+    pub(crate) size: usize,
     /// When the request was read, on the monotonic clock.
     pub(crate) received: Duration,
 }
@@ -109,6 +114,7 @@ pub(crate) fn parse(
     peer: &Peer,
     received: Duration,
 ) -> Result<Arrival, BadRequest> {
+    let size = frame.len();
     let header = RequestHeader::parse(&mut frame)?;
     let Ok(key) = header.api() else {
         return Ok(Arrival::Unsupported(unsupported_answer(&header, &frame)));
@@ -119,6 +125,7 @@ pub(crate) fn parse(
         correlation_id: header.correlation_id,
         client_id: header.client_id.clone(),
         peer: peer.clone(),
+        size,
         received,
     };
     let request = MeasuredRequest::new(&header, frame)?;
@@ -170,7 +177,7 @@ fn append(
     Box::pin(async move {
         let response = pending.wait(&broker, &context).await?;
         let frame = response
-            .map(|response| encode(&context, &response.into()))
+            .map(|response| encode(&context, &response.into(), 0))
             .transpose()?;
         broker
             .metrics()
@@ -182,7 +189,13 @@ fn append(
 async fn handle(broker: Arc<Broker>, context: RequestContext, request: Request) -> Reply {
     let frame = match request {
         Request::Fetch(request) => api::fetch::handle(&broker, &context, request).await?,
-        other => encode(&context, &respond(&broker, &context, other).await)?,
+        other => {
+            let work = respond(&broker, &context, other);
+            let (response, spent) = quotas::timed(&broker, work).await;
+            quotas::charge_time(&broker, &context, spent);
+            let throttle_time_ms = quotas::throttle_time_ms(&broker, &context);
+            encode(&context, &response, throttle_time_ms)?
+        }
     };
     broker
         .metrics()
@@ -190,9 +203,17 @@ async fn handle(broker: Arc<Broker>, context: RequestContext, request: Request) 
     Ok(Some(frame))
 }
 
-fn encode(context: &RequestContext, response: &Response) -> Result<OutgoingFrame, BadRequest> {
+/// Encodes a response, with how long the client is throttled where that is not in it yet.
+fn encode(
+    context: &RequestContext,
+    response: &Response,
+    throttle_time_ms: i32,
+) -> Result<OutgoingFrame, BadRequest> {
     let mut out = BytesMut::new();
     encode_response(context.version, context.correlation_id, response, &mut out)?;
+    if throttle_time_ms > 0 {
+        set_throttle_time(context.key, context.version, throttle_time_ms, &mut out);
+    }
     Ok(OutgoingFrame::from_bytes(out.freeze()))
 }
 
@@ -274,13 +295,13 @@ async fn transact(broker: &Arc<Broker>, context: &RequestContext, request: Reque
             describe_transactions::handle(broker, context, body).into()
         }
         Request::ListTransactions(body) => list_transactions::handle(broker, context, body).into(),
-        rest => administer(broker, context, rest),
+        rest => administer(broker, context, rest).await,
     }
 }
 
 /// As [`respond`] for what administers a cluster. That between them they know every request is
 /// shown by a test that sends each.
-fn administer(broker: &Arc<Broker>, context: &RequestContext, request: Request) -> Response {
+async fn administer(broker: &Arc<Broker>, context: &RequestContext, request: Request) -> Response {
     match request {
         Request::DescribeAcls(body) => describe_acls::handle(broker, context, body).into(),
         Request::CreateAcls(body) => create_acls::handle(broker, context, body).into(),
@@ -311,6 +332,23 @@ fn administer(broker: &Arc<Broker>, context: &RequestContext, request: Request) 
         Request::UnregisterBroker(body) => unregister_broker::handle(broker, context, body).into(),
         Request::AddRaftVoter(body) => add_raft_voter::handle(broker, context, body).into(),
         Request::RemoveRaftVoter(body) => remove_raft_voter::handle(broker, context, body).into(),
+        Request::DescribeClientQuotas(body) => {
+            describe_client_quotas::handle(broker, context, body).into()
+        }
+        Request::AlterClientQuotas(body) => alter_client_quotas::handle(broker, context, body)
+            .await
+            .into(),
+        Request::DescribeUserScramCredentials(body) => {
+            describe_user_scram_credentials::handle(broker, context, body).into()
+        }
+        Request::AlterUserScramCredentials(body) => {
+            alter_user_scram_credentials::handle(broker, context, body)
+                .await
+                .into()
+        }
+        Request::UpdateFeatures(body) => {
+            update_features::handle(broker, context, body).await.into()
+        }
         other => unreachable!("{} is taken off before this match", other.api_key().name()),
     }
 }

@@ -22,6 +22,7 @@ mod outgoing;
 mod partition;
 mod partitions;
 mod producer_ids;
+mod quotas;
 mod replicated_log;
 mod start;
 mod transaction;

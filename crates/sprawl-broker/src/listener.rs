@@ -14,6 +14,7 @@ use tracing::{debug, info, warn};
 use crate::broker::Broker;
 use crate::connection::{Connection, ConnectionError, Peer};
 use crate::options::Limits;
+use crate::quotas::Mute;
 
 /// The pause after a failed accept (out of file descriptors), so that the loop does not spin.
 const ACCEPT_RETRY_PAUSE: Duration = Duration::from_millis(100);
@@ -97,8 +98,22 @@ fn admit(broker: &Arc<Broker>, stream: Stream, address: SocketAddr) {
         debug!(%address, ?limit, "connection refused");
         return;
     }
-    let peer = Peer { address };
+    let peer = Peer {
+        address,
+        mute: Mute::default(),
+    };
     let serving = broker.clone();
+    let now = broker.io().clock.monotonic();
+    if let Some(wait) = broker.quotas.admit_connection(address.ip(), now) {
+        broker.metrics().connections_refused.increment(1);
+        debug!(%address, ?wait, "connection refused, its address opens too many");
+        broker.io().spawn.task(Box::pin(async move {
+            let closed = Guard(serving.clone(), address.ip());
+            keep_waiting(&serving, stream, wait).await;
+            drop(closed);
+        }));
+        return;
+    }
     broker.io().spawn.task(Box::pin(async move {
         let closed = Guard(serving.clone(), address.ip());
         log_end(
@@ -107,6 +122,17 @@ fn admit(broker: &Arc<Broker>, stream: Stream, address: SocketAddr) {
         );
         drop(closed);
     }));
+}
+
+/// Closes a connection after a while in which its client gets no answer, as Kafka does: a client
+/// that is refused at once tries again at once.
+async fn keep_waiting(broker: &Broker, stream: Stream, wait: Duration) {
+    tokio::select! {
+        biased;
+        () = broker.stopping() => {}
+        () = time::sleep(wait) => {}
+    }
+    drop(stream);
 }
 
 /// Counts the connection as closed however its task ends.

@@ -32,6 +32,7 @@ use crate::metrics::BrokerMetrics;
 use crate::options::{BrokerOptions, Limits};
 use crate::partitions::{Partitions, StableParts};
 use crate::producer_ids::ProducerIds;
+use crate::quotas::ClientQuotas;
 
 /// How long open connections may finish their requests at a stop.
 const DRAIN_MAX: Duration = Duration::from_secs(3);
@@ -369,6 +370,7 @@ fn assemble(
         queued_bytes: AtomicU64::new(0),
         unfinished_bytes: AtomicU64::new(0),
         decoded: DecodedMemory::new(DECODED_BYTES_MAX),
+        quotas: ClientQuotas::new(&settings.quotas),
         metrics: BrokerMetrics::register(),
         stop: Stop::default(),
         io,

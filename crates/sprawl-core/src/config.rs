@@ -23,7 +23,8 @@ mod topic_table;
 pub use broker::{BrokerScope, check_dynamic_broker, check_static_broker};
 pub use broker_settings::{
     BrokerSettings, CleanerSettings, ConnectionSettings, DiskSettings, GroupLimits, HotSettings,
-    JournalSettings, ListenerAddress, OffsetsSettings, TopicDefaults, TransactionLimits,
+    JournalSettings, ListenerAddress, OffsetsSettings, QuotaSettings, TopicDefaults,
+    TransactionLimits,
 };
 pub use broker_table::{broker_definition, broker_definitions};
 pub use definition::{ConfigType, Definition, Importance, Rule, Update, Value};

@@ -8,4 +8,5 @@ pub mod coordinator;
 pub mod group;
 pub mod metadata;
 pub mod partition;
+pub mod quota;
 pub mod transaction;

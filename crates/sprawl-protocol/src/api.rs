@@ -115,8 +115,21 @@ macro_rules! with_api_table {
                 "KIP-455";
             OffsetDelete, 47, 0..=0, 0, never, OffsetDeleteRequest, OffsetDeleteResponse,
                 "KIP-496";
+            DescribeClientQuotas, 48, 0..=1, 0, 1, DescribeClientQuotasRequest,
+                DescribeClientQuotasResponse,
+                "KIP-546";
+            AlterClientQuotas, 49, 0..=1, 0, 1, AlterClientQuotasRequest, AlterClientQuotasResponse,
+                "KIP-546";
+            DescribeUserScramCredentials, 50, 0..=0, 0, 0, DescribeUserScramCredentialsRequest,
+                DescribeUserScramCredentialsResponse,
+                "KIP-554";
+            AlterUserScramCredentials, 51, 0..=0, 0, 0, AlterUserScramCredentialsRequest,
+                AlterUserScramCredentialsResponse,
+                "KIP-554";
             DescribeQuorum, 55, 0..=2, 0, 0, DescribeQuorumRequest, DescribeQuorumResponse,
                 "KIP-595, KIP-836 timestamps v1, KIP-853 directories and endpoints v2";
+            UpdateFeatures, 57, 0..=2, 0, 0, UpdateFeaturesRequest, UpdateFeaturesResponse,
+                "KIP-584, KIP-778 validate only v1, one result for all v2";
             DescribeCluster, 60, 0..=2, 0, 0, DescribeClusterRequest, DescribeClusterResponse,
                 "KIP-700, KIP-919 endpoint type v1, KIP-1073 fenced brokers v2";
             DescribeProducers, 61, 0..=0, 0, 0, DescribeProducersRequest, DescribeProducersResponse,

@@ -89,6 +89,11 @@ crate_bodies! {
     UnregisterBrokerRequest, UnregisterBrokerResponse,
     AddRaftVoterResponse newest 0,
     RemoveRaftVoterRequest, RemoveRaftVoterResponse,
+    DescribeClientQuotasRequest, DescribeClientQuotasResponse,
+    AlterClientQuotasRequest, AlterClientQuotasResponse,
+    DescribeUserScramCredentialsRequest, DescribeUserScramCredentialsResponse,
+    AlterUserScramCredentialsRequest, AlterUserScramCredentialsResponse,
+    UpdateFeaturesRequest, UpdateFeaturesResponse,
     ListConfigResourcesRequest, ListConfigResourcesResponse,
     DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse,
 }

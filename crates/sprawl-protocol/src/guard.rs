@@ -129,6 +129,33 @@ pub fn check(key: ApiKey, side: Side, version: i16, bytes: &[u8]) -> Result<Meas
     })
 }
 
+/// Finds where a field at the top of a well-formed body stands, in bytes from its start.
+pub(crate) fn position_of(
+    key: ApiKey,
+    side: Side,
+    (version, bytes): (i16, &[u8]),
+    name: &str,
+) -> Option<usize> {
+    let style = Style {
+        version,
+        flexible: key.is_flexible(version),
+    };
+    let mut scan = Scan {
+        reader: Reader::new(bytes),
+        style,
+        elements: RESPONSE_ELEMENTS_MAX,
+        limit: RESPONSE_ELEMENTS_MAX,
+    };
+    let present = |field: &&Field| field.tag.is_none() && field.versions.contains(version);
+    for field in layout_of(key, side).iter().filter(present) {
+        if field.name == name {
+            return Some(scan.reader.position());
+        }
+        scan.value(&field.kind, field.is_nullable(version)).ok()?;
+    }
+    None
+}
+
 /// One pass over one message.
 struct Scan<'a> {
     reader: Reader<'a>,

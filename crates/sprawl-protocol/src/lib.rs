@@ -53,6 +53,6 @@ pub use request::{
     DecodeError, EncodeError, MeasuredRequest, Request, decode_request, encode_request,
     response_correlation_id,
 };
-pub use response::{Response, decode_response, encode_response};
+pub use response::{Response, decode_response, encode_response, set_throttle_time};
 pub use unsupported::unsupported_answer;
 pub use wire::ReadError;

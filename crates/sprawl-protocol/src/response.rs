@@ -8,6 +8,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use crate::api::{ApiKey, with_api_table};
 use crate::body::Body;
 use crate::error_code::ErrorCode;
+use crate::frame::SIZE_BYTES;
 use crate::guard::{self, Side};
 use crate::request::{DecodeError, EncodeError, layout_error, write_frame};
 use crate::wire::{ReadError, Reader, Style, put_varint};
@@ -117,4 +118,21 @@ pub fn decode_response(
         version,
         reason,
     })
+}
+
+/// Writes into an encoded response for how long its client is throttled, in milliseconds, where the
+/// version has a field for it. Throttling is rare, so that responses need not know of it.
+pub fn set_throttle_time(key: ApiKey, version: i16, throttle_time_ms: i32, frame: &mut [u8]) {
+    let header_size = SIZE_BYTES
+        .saturating_add(size_of::<i32>())
+        .saturating_add(usize::from(key.response_header_version(version) > 0));
+    let Some(body) = frame.get_mut(header_size..) else {
+        return;
+    };
+    let place = (version, &*body);
+    let position = guard::position_of(key, Side::Response, place, "throttle_time_ms");
+    let field = position.and_then(|position| body.get_mut(position..)?.first_chunk_mut());
+    if let Some(field) = field {
+        *field = throttle_time_ms.to_be_bytes();
+    }
 }

@@ -18,24 +18,29 @@ use sprawl_protocol::messages::{CreatePartitionsRequest, CreatePartitionsRespons
 use super::admin::{Failure, code_and_message, duplicates, topic_ref};
 use crate::broker::Broker;
 use crate::dispatch::RequestContext;
+use crate::quotas::Mutations;
+
+/// The first version in which clients know THROTTLING_QUOTA_EXCEEDED.
+const QUOTA_VERSION: i16 = 3;
 
 /// Adds or checks each topic's partitions.
 pub(crate) async fn handle(
     broker: &Arc<Broker>,
-    _context: &RequestContext,
+    context: &RequestContext,
     request: CreatePartitionsRequest,
 ) -> CreatePartitionsResponse {
     let twice = duplicates(request.topics.iter().map(|topic| topic.name.as_str()));
+    let mutations = Mutations::new(broker, context, QUOTA_VERSION);
     let mut results = Vec::with_capacity(request.topics.len());
     for topic in request
         .topics
         .iter()
         .filter(|topic| !twice.contains(&topic.name.as_str()))
     {
-        let added = if request.validate_only {
-            check(broker, topic)
-        } else {
-            add(broker, topic).await
+        let charged = check(broker, topic).and_then(|added| mutations.take(added));
+        let added = match charged {
+            Ok(()) if !request.validate_only => add(broker, topic).await,
+            other => other,
         };
         results.push(result(topic.name.clone(), &added));
     }
@@ -47,9 +52,13 @@ pub(crate) async fn handle(
     CreatePartitionsResponse::default().with_results(results)
 }
 
-fn check(broker: &Broker, topic: &CreatePartitionsTopic) -> Result<(), Failure> {
-    plan_create_partitions(&broker.image(), &new_partitions(topic))?;
-    Ok(())
+/// Returns how many partitions there would be more.
+fn check(broker: &Broker, topic: &CreatePartitionsTopic) -> Result<i32, Failure> {
+    let (image, new) = (broker.image(), new_partitions(topic));
+    plan_create_partitions(&image, &new)?;
+    let known = image.topic(new.topic.tenant, &new.topic.name);
+    let count = known.map_or(0, |topic| topic.partition_count());
+    Ok(new.count.saturating_sub(count))
 }
 
 async fn add(broker: &Broker, topic: &CreatePartitionsTopic) -> Result<(), Failure> {

@@ -21,15 +21,19 @@ use sprawl_protocol::{ErrorCode, StrBytes};
 use super::admin::{Failure, duplicates, topic_ref};
 use crate::broker::Broker;
 use crate::dispatch::RequestContext;
+use crate::quotas::Mutations;
 use crate::start::random_uuid;
 
 /// Kafka keeps its own metadata under this name; no client may have a topic of that name there.
 const CLUSTER_METADATA_TOPIC: &str = "__cluster_metadata";
 
+/// The first version in which clients know THROTTLING_QUOTA_EXCEEDED.
+const QUOTA_VERSION: i16 = 6;
+
 /// Creates or checks each topic.
 pub(crate) async fn handle(
     broker: &Arc<Broker>,
-    _context: &RequestContext,
+    context: &RequestContext,
     request: CreateTopicsRequest,
 ) -> CreateTopicsResponse {
     let twice: Vec<TopicName> = duplicates(request.topics.iter().map(|topic| topic.name.as_str()))
@@ -39,13 +43,14 @@ pub(crate) async fn handle(
     let mut rehearsal = request
         .validate_only
         .then(|| MetadataImage::clone(&broker.image()));
+    let mutations = Mutations::new(broker, context, QUOTA_VERSION);
     let mut results = Vec::with_capacity(request.topics.len());
     for topic in request
         .topics
         .iter()
         .filter(|topic| !twice.contains(&topic.name))
     {
-        let created = create(broker, rehearsal.as_mut(), topic).await;
+        let created = create(broker, &mutations, rehearsal.as_mut(), topic).await;
         results.push(created.unwrap_or_else(|failure| refused(topic.name.clone(), &failure)));
     }
     let duplicate = Failure::invalid_request("expected each topic once, found this one twice");
@@ -55,11 +60,13 @@ pub(crate) async fn handle(
 
 async fn create(
     broker: &Arc<Broker>,
+    mutations: &Mutations<'_>,
     rehearsal: Option<&mut MetadataImage>,
     topic: &CreatableTopic,
 ) -> Result<CreatableTopicResult, Failure> {
     let new = new_topic(broker, topic)?;
     let id = new.topic_id;
+    mutations.take(partition_count(&new.placement))?;
     let command = MetadataCommand::CreateTopic(new);
     match rehearsal {
         Some(image) => {
@@ -70,6 +77,15 @@ async fn create(
             broker.propose(command).await?;
             describe(broker, &broker.image(), id)
         }
+    }
+}
+
+fn partition_count(placement: &Placement) -> i32 {
+    match placement {
+        Placement::Spread {
+            partition_count, ..
+        } => *partition_count,
+        Placement::Manual(partitions) => i32::try_from(partitions.len()).unwrap_or(i32::MAX),
     }
 }
 

@@ -15,6 +15,7 @@ use sprawl_protocol::{ErrorCode, StrBytes};
 use super::admin::Failure;
 use crate::broker::Broker;
 use crate::dispatch::RequestContext;
+use crate::quotas::Mutations;
 
 /// A topic as the request names it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,6 +25,9 @@ enum Named {
     Both(String, TopicId),
     Neither,
 }
+
+/// The first version in which clients know THROTTLING_QUOTA_EXCEEDED.
+const QUOTA_VERSION: i16 = 5;
 
 /// Deletes each topic, unless deleting is switched off.
 pub(crate) async fn handle(
@@ -36,9 +40,13 @@ pub(crate) async fn handle(
         let results = named.into_iter().map(|topic| switched_off(context, topic));
         return DeleteTopicsResponse::default().with_responses(results.collect());
     }
+    let mutations = Mutations::new(broker, context, QUOTA_VERSION);
     let mut results = Vec::with_capacity(named.len());
     for topic in once_each(&broker.image(), named, &mut results) {
-        let deleted = delete(broker, &topic).await;
+        let deleted = match mutations.take(topic.partition_count()) {
+            Ok(()) => delete(broker, &topic).await,
+            Err(failure) => Err(failure),
+        };
         results.push(result(Some(topic.name.clone()), topic.id, deleted.err()));
     }
     DeleteTopicsResponse::default().with_responses(results)

@@ -29,6 +29,7 @@ use crate::fetch::session::{
     TopicNaming,
 };
 use crate::outgoing::{Chunk, OutgoingFrame};
+use crate::quotas::{self, FetchVerdict};
 
 /// The first version that names topics by id.
 const TOPIC_ID_VERSION: i16 = 13;
@@ -51,7 +52,7 @@ pub(crate) async fn handle(
     context: &RequestContext,
     request: FetchRequest,
 ) -> Result<OutgoingFrame, BadRequest> {
-    let demand = demand(broker, &request);
+    let demand = demand(broker, context, &request);
     let session_request = session_request(context, request);
     let fresh_id = fresh_session_id(broker, context);
     let (kind, partitions) =
@@ -63,19 +64,24 @@ pub(crate) async fn handle(
             Err(error) => return encode(context, session_failure(error)),
         };
     let resolved = resolve(broker, partitions);
-    let pass = read_until_enough(broker, &resolved, demand).await;
-    let reply = reply(broker, &resolved, kind, pass);
+    let work = read_until_enough(broker, &resolved, demand);
+    let (pass, spent) = quotas::timed(broker, work).await;
+    let reply = match quotas::charge_fetch(broker, context, (pass.size, spent)) {
+        FetchVerdict::Return => reply(broker, &resolved, kind, pass),
+        FetchVerdict::Throttle => throttled(broker, context, kind),
+    };
     encode(context, reply)
 }
 
-fn demand(broker: &Broker, request: &FetchRequest) -> Demand {
+fn demand(broker: &Broker, context: &RequestContext, request: &FetchRequest) -> Demand {
     let bytes_max = usize::try_from(request.max_bytes).unwrap_or(0);
     let wait_ms = u64::try_from(request.max_wait_ms).unwrap_or(0);
     let isolation = match request.isolation_level {
         0 => Isolation::ReadUncommitted,
         _ => Isolation::ReadCommitted,
     };
-    let bytes_max = bytes_max.min(broker.limits().fetch_bytes_max);
+    let quota = broker.quotas.fetch_bytes_max(context).unwrap_or(usize::MAX);
+    let bytes_max = bytes_max.min(broker.limits().fetch_bytes_max).min(quota);
     Demand {
         isolation,
         bytes_min: usize::try_from(request.min_bytes)
@@ -153,6 +159,19 @@ fn session_failure(error: SessionError) -> FetchReply<Chunk> {
     };
     FetchReply {
         error_code: code.number(),
+        ..FetchReply::default()
+    }
+}
+
+/// An answer without partitions: what was read stays here, and the session as it was. A session
+/// that would begin with this answer does not.
+fn throttled(broker: &Broker, context: &RequestContext, kind: SessionKind) -> FetchReply<Chunk> {
+    FetchReply {
+        throttle_time_ms: quotas::throttle_time_ms(broker, context),
+        session_id: match kind {
+            SessionKind::Sessionless | SessionKind::Full(_) => SESSION_ID_NONE,
+            SessionKind::Incremental(id) => id,
+        },
         ..FetchReply::default()
     }
 }

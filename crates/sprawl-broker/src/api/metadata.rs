@@ -24,6 +24,7 @@ use sprawl_protocol::{ErrorCode, StrBytes};
 use crate::authorized_operations;
 use crate::broker::Broker;
 use crate::dispatch::RequestContext;
+use crate::quotas::Mutations;
 use crate::start::random_uuid;
 use crate::wire_error;
 
@@ -32,12 +33,13 @@ use crate::wire_error;
 pub(crate) const AUTO_CREATE_RECORDS_MAX: usize = 1_000;
 
 /// How much one request may still make.
-struct AutoCreate {
+struct AutoCreate<'a> {
     records_left: usize,
+    mutations: Mutations<'a>,
 }
 
-impl AutoCreate {
-    fn new(broker: &Broker, context: &RequestContext, request: &MetadataRequest) -> Self {
+impl<'a> AutoCreate<'a> {
+    fn new(broker: &'a Broker, context: &'a RequestContext, request: &MetadataRequest) -> Self {
         let is_asked = context.version < 4 || request.allow_auto_topic_creation;
         let is_allowed = is_asked && broker.settings.topics.auto_create;
         Self {
@@ -46,6 +48,8 @@ impl AutoCreate {
             } else {
                 0
             },
+            // No version of this API knows of the quota: the client is throttled afterwards.
+            mutations: Mutations::new(broker, context, i16::MAX),
         }
     }
 
@@ -58,7 +62,8 @@ impl AutoCreate {
             return Err(ErrorCode::UnknownTopicOrPartition);
         }
         self.records_left = self.records_left.saturating_sub(cost);
-        Ok(())
+        let charged = self.mutations.take(partition_count);
+        charged.map_err(|failure| failure.code)
     }
 }
 
@@ -143,7 +148,7 @@ fn asked(
 async fn look_up(
     broker: &Arc<Broker>,
     asked: Asked,
-    auto_create: &mut AutoCreate,
+    auto_create: &mut AutoCreate<'_>,
     operations: i32,
 ) -> MetadataResponseTopic {
     match asked {
@@ -169,7 +174,7 @@ async fn look_up(
 async fn find_or_create(
     broker: &Arc<Broker>,
     name: &str,
-    auto_create: &mut AutoCreate,
+    auto_create: &mut AutoCreate<'_>,
 ) -> Result<Arc<Topic>, ErrorCode> {
     if let Ok(topic) = broker.find_topic(name, TopicId::NONE) {
         return Ok(topic);

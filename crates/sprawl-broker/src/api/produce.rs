@@ -8,6 +8,7 @@
 //! errors), KIP-516.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sprawl_io::net::BoxFuture;
 use sprawl_log::{Durable, FlushError, Pressure};
@@ -22,6 +23,7 @@ use sprawl_protocol::{ErrorCode, ProduceRequest, StrBytes};
 use crate::broker::Broker;
 use crate::dispatch::{BadRequest, RequestContext};
 use crate::partition::Partition;
+use crate::quotas;
 use crate::replicated_log::{Appended, ReplicatedLog};
 use crate::validate::{self, InvalidBatch, RawBatch, RecordError, Rules};
 use crate::wire_error;
@@ -43,6 +45,7 @@ enum Acks {
 
 /// Appended batches whose durability is awaited.
 pub(crate) struct PendingProduce {
+    spent: Duration,
     acks: Result<Acks, ErrorCode>,
     topics: Vec<PendingTopic>,
 }
@@ -105,6 +108,8 @@ pub(crate) fn append(
     context: &RequestContext,
     request: ProduceRequest,
 ) -> PendingProduce {
+    let clock = &broker.io().clock;
+    let started = clock.monotonic();
     let acks = parse_acks(request.acks);
     let refused = match acks {
         Err(code) => Some(code),
@@ -117,7 +122,12 @@ pub(crate) fn append(
         .into_iter()
         .map(|topic| append_topic(broker, context, topic, refused))
         .collect();
-    PendingProduce { acks, topics }
+    let spent = clock.monotonic().saturating_sub(started);
+    PendingProduce {
+        spent,
+        acks,
+        topics,
+    }
 }
 
 fn parse_acks(acks: i16) -> Result<Acks, ErrorCode> {
@@ -212,6 +222,7 @@ impl PendingProduce {
         if self.acks == Ok(Acks::None) {
             // With acks=0 nobody waits; a failure shows itself by the closed connection, as in
             // Kafka.
+            quotas::charge_produce(broker, context);
             return if self.has_refusal() {
                 Err(BadRequest::UnacknowledgedProduce)
             } else {
@@ -231,8 +242,11 @@ impl PendingProduce {
                     .with_partition_responses(partitions),
             );
         }
+        quotas::charge_time(broker, context, self.spent);
+        quotas::charge_produce(broker, context);
+        let throttle_time_ms = quotas::throttle_time_ms(broker, context).max(throttle_ms(broker));
         let response = ProduceResponse::default().with_responses(responses);
-        Ok(Some(response.with_throttle_time_ms(throttle_ms(broker))))
+        Ok(Some(response.with_throttle_time_ms(throttle_time_ms)))
     }
 
     fn has_refusal(&self) -> bool {

@@ -9,6 +9,7 @@ use super::definition::Value;
 use super::error::ConfigError;
 use super::resolve::{ConfigLayers, ConfigMap, broker_value};
 use super::topic::TopicConfig;
+use crate::quota::QuotaWindows;
 
 /// An address as `PLAINTEXT://host:port` gives it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,6 +107,15 @@ pub struct TransactionLimits {
     pub topic_segment_bytes: u32,
 }
 
+/// How client quotas are measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QuotaSettings {
+    /// `quota.window.num`, `quota.window.size.seconds`
+    pub windows: QuotaWindows,
+    /// `controller.quota.window.num`, `controller.quota.window.size.seconds`
+    pub mutation_windows: QuotaWindows,
+}
+
 /// The hot queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HotSettings {
@@ -173,6 +183,8 @@ pub struct BrokerSettings {
     pub offsets: OffsetsSettings,
     /// Transactions.
     pub transactions: TransactionLimits,
+    /// Client quotas.
+    pub quotas: QuotaSettings,
     /// The hot queue.
     pub hot: HotSettings,
     /// The journal.
@@ -217,6 +229,13 @@ impl BrokerSettings {
             groups: values.groups()?,
             offsets: values.offsets()?,
             transactions: values.transactions()?,
+            quotas: QuotaSettings {
+                windows: values.windows("quota.window.num", "quota.window.size.seconds")?,
+                mutation_windows: values.windows(
+                    "controller.quota.window.num",
+                    "controller.quota.window.size.seconds",
+                )?,
+            },
             hot: HotSettings {
                 bytes_max: values.natural("sprawl.hot.queue.bytes")?,
             },
@@ -331,6 +350,18 @@ impl Values<'_> {
             io_buffer_bytes: self.unsigned("log.cleaner.io.buffer.size")?,
             io_bytes_per_second_max: self.double("log.cleaner.io.max.bytes.per.second")?,
             backoff: self.ms("log.cleaner.backoff.ms")?,
+        })
+    }
+
+    fn windows(
+        &self,
+        count: &'static str,
+        size: &'static str,
+    ) -> Result<QuotaWindows, ConfigError> {
+        let seconds: u64 = self.unsigned(size)?;
+        Ok(QuotaWindows {
+            count: self.unsigned(count)?,
+            window_ms: seconds.saturating_mul(1000),
         })
     }
 

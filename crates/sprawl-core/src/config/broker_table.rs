@@ -98,6 +98,18 @@ const TABLE: &[Definition] = &[
         "A connection on which nothing happened for this long is closed; negative is never.",
     ),
     broker(
+        "controller.quota.window.num",
+        (Int, Some("11"), Rule::Between(1, INT_MAX)),
+        (Low, ReadOnly),
+        "How many windows the quota of partitions created and deleted is measured over.",
+    ),
+    broker(
+        "controller.quota.window.size.seconds",
+        (Int, Some("1"), Rule::Between(1, INT_MAX)),
+        (Low, ReadOnly),
+        "How long each of those windows is.",
+    ),
+    broker(
         "default.replication.factor",
         (Int, Some("1"), Rule::Between(1, INT_MAX)),
         (Medium, ReadOnly),
@@ -458,6 +470,18 @@ const TABLE: &[Definition] = &[
         (Medium, ReadOnly),
         "The most bytes of requests read and not yet answered; no more is read beyond it. -1 \
          is a quarter of the memory this process may use.",
+    ),
+    broker(
+        "quota.window.num",
+        (Int, Some("11"), Rule::Between(1, INT_MAX)),
+        (Low, ReadOnly),
+        "How many windows client quotas are measured over.",
+    ),
+    broker(
+        "quota.window.size.seconds",
+        (Int, Some("1"), Rule::Between(1, INT_MAX)),
+        (Low, ReadOnly),
+        "How long each of those windows is.",
     ),
     broker(
         "socket.request.max.bytes",

@@ -7,7 +7,7 @@ const SECURITY: &str = "this release listens without encryption or authenticatio
 const REPLICATION: &str = "this release runs one node; remove it";
 const PLUGINS: &str = "Java classes cannot be loaded; remove it";
 const TIERS: &str = "this release has no object store; remove it";
-const QUOTAS: &str = "this release has no quotas; remove it";
+const QUOTAS: &str = "set a quota of connection_creation_rate on an address, or on all";
 const NOT_SERVED: &str = "this release does not serve the feature; remove it";
 const METRICS: &str = "metrics are served at /metrics in Prometheus text; remove it";
 const OWN_LOG: &str = "the log manages it itself; remove it";
@@ -75,7 +75,6 @@ const PREFIXES: &[(&str, &str)] = &[
         "give the values themselves, or SPRAWL_* environment variables",
     ),
     ("control.plane.", ONE_BINARY),
-    ("controller.quota.", QUOTAS),
     ("controller.", ONE_BINARY),
     ("delegation.token.", SECURITY),
     ("follower.fetch.", TIERS),
@@ -95,11 +94,10 @@ const PREFIXES: &[(&str, &str)] = &[
     ("metadata.", "metadata manages its own log; remove it"),
     ("metric.", METRICS),
     ("metrics.", METRICS),
-    ("quota.", QUOTAS),
-    ("alter.log.dirs.", QUOTAS),
+    ("alter.log.dirs.", REPLICATION),
     ("remote.", TIERS),
     ("replica.", REPLICATION),
-    ("replication.quota.", QUOTAS),
+    ("replication.quota.", REPLICATION),
     ("sasl.", SECURITY),
     ("security.", SECURITY),
     ("share.", NOT_SERVED),

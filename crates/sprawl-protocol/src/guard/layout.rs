@@ -17,8 +17,7 @@ use crate::api::VersionRange;
 /// A field of a structure.
 #[derive(Debug)]
 pub(crate) struct Field {
-    /// The field's name, for people.
-    #[allow(dead_code, reason = "read by tests and by people in a debugger")]
+    /// The field's name.
     pub(crate) name: &'static str,
     /// The tag, of a tagged field.
     pub(crate) tag: Option<u32>,

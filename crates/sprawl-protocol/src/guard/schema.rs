@@ -338,6 +338,32 @@ pub(super) const TABLE: [Layouts; ApiKey::ALL.len()] = [
              partitions:[{partition_index:i32 error_code:i16}]}]",
     },
     Layouts {
+        key: ApiKey::DescribeClientQuotas,
+        request: "components:[{entity_type:str match_type:i8 match:str?}] strict:bool",
+        response: "throttle_time_ms:i32 error_code:i16 error_message:str? \
+             entries:[{entity:[{entity_type:str entity_name:str?}] values:[{key:str \
+             value:i64}]}]?",
+    },
+    Layouts {
+        key: ApiKey::AlterClientQuotas,
+        request: "entries:[{entity:[{entity_type:str entity_name:str?}] ops:[{key:str value:i64 \
+             remove:bool}]}] validate_only:bool",
+        response: "throttle_time_ms:i32 entries:[{error_code:i16 error_message:str? \
+             entity:[{entity_type:str entity_name:str?}]}]",
+    },
+    Layouts {
+        key: ApiKey::DescribeUserScramCredentials,
+        request: "users:[{name:str}]?",
+        response: "throttle_time_ms:i32 error_code:i16 error_message:str? results:[{user:str \
+             error_code:i16 error_message:str? credential_infos:[{mechanism:i8 iterations:i32}]}]",
+    },
+    Layouts {
+        key: ApiKey::AlterUserScramCredentials,
+        request: "deletions:[{name:str mechanism:i8}] upsertions:[{name:str mechanism:i8 \
+             iterations:i32 salt:bytes salted_password:bytes}]",
+        response: "throttle_time_ms:i32 results:[{user:str error_code:i16 error_message:str?}]",
+    },
+    Layouts {
         key: ApiKey::DescribeQuorum,
         request: "topics:[{topic_name:str partitions:[{partition_index:i32}]}]",
         response: "error_code:i16 error_message:str@2+? topics:[{topic_name:str \
@@ -348,6 +374,13 @@ pub(super) const TABLE: [Layouts; ApiKey::ALL.len()] = [
              replica_directory_id:uuid@2+ log_end_offset:i64 last_fetch_timestamp:i64@1+ \
              last_caught_up_timestamp:i64@1+}]}]}] nodes:[{node_id:i32@2+ listeners:[{name:str@2+ \
              host:str@2+ port:i16@2+}]@2+}]@2+",
+    },
+    Layouts {
+        key: ApiKey::UpdateFeatures,
+        request: "timeout_ms:i32 feature_updates:[{feature:str max_version_level:i16 \
+             allow_downgrade:bool@0 upgrade_type:i8@1+}] validate_only:bool@1+",
+        response: "throttle_time_ms:i32 error_code:i16 error_message:str? results:[{feature:str \
+             error_code:i16 error_message:str?}]@0-1",
     },
     Layouts {
         key: ApiKey::DescribeCluster,

@@ -174,3 +174,29 @@ fn bodies_that_kafka_itself_wrote_survive_byte_for_byte() {
     }
     assert_eq!(seen, sample::every_message().count());
 }
+
+#[test]
+fn throttle_time_is_written_into_every_response_that_has_a_field_for_it() {
+    let mut count = 0;
+    for (key, side, version) in sample::every_message().filter(|m| m.1 == Side::Response) {
+        let header_size = 4 + key.response_header_version(version) as usize;
+        let mut frame = BytesMut::zeroed(4 + header_size);
+        frame.extend_from_slice(&sample::body(key, side, version, Tags::Empty, 5));
+        let before = frame.clone();
+        set_throttle_time(key, version, 123_456, &mut frame);
+        let at = format!("{key:?} v{version}");
+        let has_field = guard::layout_of(key, side)
+            .iter()
+            .any(|field| field.name == "throttle_time_ms" && field.versions.contains(version));
+        assert_eq!(frame != before, has_field, "{at}");
+        let response = decode_response(key, version, frame.split_off(4).freeze()).unwrap();
+        let shown = format!("{response:?}");
+        assert_eq!(
+            shown.contains("throttle_time_ms: 123456"),
+            has_field,
+            "{at}"
+        );
+        count += usize::from(has_field);
+    }
+    assert!(count > 50, "{count}");
+}
