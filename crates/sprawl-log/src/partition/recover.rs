@@ -181,16 +181,17 @@ impl PartitionLog {
         let mut inner = self.inner();
         let mut replayed = Replayed::Appended;
         // What lies below the log start was deleted before it was lost.
-        if base_offset > log_end && base_offset <= self.log_start() {
-            inner.segment_end = base_offset.max(inner.segment_end);
-        } else if base_offset > log_end {
+        if base_offset > log_end && base_offset > self.log_start() {
             let range = DamageRange {
                 from: log_end,
                 to: base_offset,
             };
             inner.damage.push(range);
-            inner.segment_end = base_offset.max(inner.segment_end);
             replayed = Replayed::AfterDamage(range);
+        }
+        // Batches before the gap that are in memory alone still have to be written.
+        if base_offset > log_end && inner.segment_end == log_end {
+            inner.segment_end = base_offset;
         }
         inner.note_epoch(frame.header.leader_epoch, base_offset);
         self.take_in(&mut inner, HotBatch::new(&frame.batch_header, frame.batch));
@@ -278,7 +279,11 @@ impl SegmentScan<'_> {
         let base_offset = name.base_offset;
         let meta = saved.unwrap_or(SegmentMeta::named(name));
         let segment = Arc::new(Segment::new(&self.partition.dir, meta, base_offset));
-        if let Some(end) = self.end
+        // The log start is saved before a segment goes: what is missing above it was not deleted.
+        let is_after_hole =
+            self.end.is_none() && self.trust != Trust::Nothing && base_offset > self.log_start;
+        let expected = self.end.or(is_after_hole.then_some(self.log_start));
+        if let Some(end) = expected
             && base_offset != end
         {
             // Above the flushed end the journal has it all; a hole there is a torn tail.

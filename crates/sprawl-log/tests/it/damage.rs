@@ -96,13 +96,59 @@ async fn flipped_payload_in_the_middle_of_the_journal_loses_that_batch_only_and_
     // The damage is remembered, and the damaged journal file is kept beside the others.
     world.crash(CrashKind::Kill);
     let (store, report) = world.open();
-    assert_eq!(report.damaged.len(), 1);
-    assert_eq!(store.partition(key(0)).unwrap().damage(), [range]);
+    assert_eq!(report.damaged.len(), 1, "{:?}", report.damaged);
+    let log = store.partition(key(0)).unwrap();
+    assert_eq!(log.damage(), [range]);
+    // What the journal held before the lost batch went to a segment, too.
+    let before_the_gap = log.read(request).unwrap();
+    assert_eq!(before_the_gap.next_offset, Offset(3));
+    assert_eq!(log.log_start(), Offset(0));
     let kept = world.handles.disk.files();
     assert!(
         kept.iter()
             .any(|(path, _)| path.to_string_lossy().contains(".damaged-"))
     );
+}
+
+/// Seed 7 of the simulator's compaction world, when it was new.
+#[tokio::test(start_paused = true)]
+async fn a_first_segment_whose_name_a_power_cut_took_comes_back_from_the_journal() {
+    let mut world = World::new(3);
+    world.settings.checkpoint_bytes = 1 << 20;
+    world.settings.checkpoint_idle = std::time::Duration::from_secs(3600);
+    let (store, _) = world.open();
+    let log = store
+        .open_partition(key(0), config(0, FlushMode::Fsync))
+        .unwrap();
+    fill(&log, 60, 1000).await;
+    sprawl_io::time::sleep(std::time::Duration::from_secs(2)).await;
+    let before = read_all(&log, Offset(0), 4000).unwrap();
+    let segments: Vec<_> = world
+        .handles
+        .disk
+        .files()
+        .into_iter()
+        .map(|file| file.0)
+        .collect();
+    let first = segments
+        .iter()
+        .find(|path| path.ends_with("00000000000000000000.log"));
+    let first = first.unwrap().clone();
+    assert!(
+        segments
+            .iter()
+            .filter(|path| path.extension().is_some_and(|e| e == "log"))
+            .count()
+            > 2
+    );
+    store.abandon();
+    world.crash(CrashKind::Kill);
+    world.io.disk.remove_file(&first).unwrap();
+    let (store, report) = world.open();
+    assert_eq!((report.damaged.len(), report.lost.len()), (0, 0));
+    let log = store.partition(key(0)).unwrap();
+    assert_eq!((log.log_start(), log.log_end()), (Offset(0), Offset(60)));
+    assert!(read_all(&log, Offset(0), 4000).unwrap() == before);
 }
 
 #[tokio::test(start_paused = true)]
