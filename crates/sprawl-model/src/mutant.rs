@@ -23,11 +23,15 @@ pub enum Mutant {
     TornTailNotCut,
     /// A failed sync is tried again on the same file, and the second result believed.
     FailedSyncRetried,
+    /// Compaction takes tombstones before their time.
+    TombstoneDroppedEarly,
+    /// Compaction removes the old segments before the new one has its name for good.
+    OldSegmentsRemovedFirst,
 }
 
 impl Mutant {
     /// Every mutant.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::AckBeforeSync,
         Self::DedupStateLostAtRestart,
         Self::ZombieCommitAccepted,
@@ -35,6 +39,8 @@ impl Mutant {
         Self::IndexTrustedWithoutRebuild,
         Self::TornTailNotCut,
         Self::FailedSyncRetried,
+        Self::TombstoneDroppedEarly,
+        Self::OldSegmentsRemovedFirst,
     ];
 
     /// Returns the name by which the simulator's command line knows it.
@@ -47,6 +53,8 @@ impl Mutant {
             Self::IndexTrustedWithoutRebuild => "index-trusted-without-rebuild",
             Self::TornTailNotCut => "torn-tail-not-cut",
             Self::FailedSyncRetried => "failed-sync-retried",
+            Self::TombstoneDroppedEarly => "tombstone-dropped-early",
+            Self::OldSegmentsRemovedFirst => "old-segments-removed-first",
         }
     }
 }

@@ -175,6 +175,18 @@ pub fn i21_commit_survives(group: &str, acked: i64, found: i64, log_end: i64) ->
     )
 }
 
+/// I25: compaction keeps the last record of every key, in order, and tombstones for their time.
+/// `kept` says what is wrong.
+pub fn i25_compaction_keeps(kept: Result<(), String>) -> Check {
+    kept.or_else(|what| {
+        fail(
+            "I25",
+            "compaction keeps the last value of a key, order, unstable data and young tombstones",
+            what,
+        )
+    })
+}
+
 /// I26: recovery is idempotent: the same bytes on disk recover to the same log every time.
 pub fn i26_recovery_repeats(
     name: &str,

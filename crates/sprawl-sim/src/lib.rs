@@ -7,6 +7,7 @@
 //! Source: `correctness` page, sections 2 (invariants), 3 (faults, mutants) and 5 (simulation).
 
 mod broker_world;
+mod compaction_world;
 pub mod history;
 pub mod invariant;
 mod log_world;

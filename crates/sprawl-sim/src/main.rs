@@ -57,6 +57,8 @@ enum Command {
 enum WorldName {
     /// The log alone.
     Log,
+    /// The log while it is compacted.
+    Compaction,
     /// The whole broker.
     Broker,
 }
@@ -65,6 +67,7 @@ impl From<WorldName> for World {
     fn from(name: WorldName) -> Self {
         match name {
             WorldName::Log => Self::Log,
+            WorldName::Compaction => Self::Compaction,
             WorldName::Broker => Self::Broker,
         }
     }

@@ -60,6 +60,7 @@ fn catch(mutant: Mutant, from: u64, count: u64) -> Option<(World, u64, String)> 
 fn worlds(mutant: Mutant) -> &'static [World] {
     match mutant {
         Mutant::DedupStateLostAtRestart | Mutant::ZombieCommitAccepted => &[World::Broker],
+        Mutant::TombstoneDroppedEarly | Mutant::OldSegmentsRemovedFirst => &[World::Compaction],
         Mutant::AckBeforeSync
         | Mutant::JournalRecycledBeforeSegmentSync
         | Mutant::IndexTrustedWithoutRebuild

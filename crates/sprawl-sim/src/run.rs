@@ -8,25 +8,28 @@ use std::sync::Once;
 use sprawl_model::mutant::Mutant;
 
 use crate::invariant::Violation;
-use crate::{broker_world, log_world};
+use crate::{broker_world, compaction_world, log_world};
 
 /// Which part of the product a run drives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum World {
     /// The log alone.
     Log,
+    /// The log while it is compacted.
+    Compaction,
     /// The whole broker, through its sockets.
     Broker,
 }
 
 impl World {
     /// Every world, in the order in which they are run.
-    pub const ALL: [Self; 2] = [Self::Log, Self::Broker];
+    pub const ALL: [Self; 3] = [Self::Log, Self::Compaction, Self::Broker];
 
     /// Returns the name the command line knows.
     pub fn name(self) -> &'static str {
         match self {
             Self::Log => "log",
+            Self::Compaction => "compaction",
             Self::Broker => "broker",
         }
     }
@@ -136,6 +139,7 @@ pub fn run_once(world: World, seed: u64, mutant: Option<Mutant>) -> Outcome {
         runtime.block_on(async {
             match world {
                 World::Log => log_world::run(seed).await,
+                World::Compaction => compaction_world::run(seed).await,
                 World::Broker => broker_world::run(seed).await,
             }
         })

@@ -82,6 +82,22 @@ const STEPS: &[Step] = &[
         ]),
     },
     Step {
+        name: "sim-compaction",
+        about: "simulator: no seed finds a lost or returned record in a compacted log",
+        action: Action::Cargo(&[
+            "run",
+            "--locked",
+            "--package",
+            "sprawl-sim",
+            "--",
+            "seeds",
+            "--world",
+            "compaction",
+            "--count",
+            "100",
+        ]),
+    },
+    Step {
         name: "sim-broker",
         about: "simulator: no seed finds a lost or changed record behind the broker",
         action: Action::Cargo(&[

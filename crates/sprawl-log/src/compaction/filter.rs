@@ -12,6 +12,7 @@ use sprawl_model::batch::{
     BatchError, BatchHeader, ControlKind, RecordRef, Records, Retained, emptied, payload,
 };
 use sprawl_model::limits::DECOMPRESSED_BYTES_MAX;
+use sprawl_model::mutant::{Mutant, active};
 
 use super::CompactionBounds;
 use super::offset_map::OffsetMap;
@@ -211,7 +212,8 @@ impl Filter {
             return false;
         };
         let is_last = map.get(key).is_none_or(|last| record.offset >= last);
-        is_last && (record.value.is_some() || !self.is_past_horizon(header))
+        let is_due = self.is_past_horizon(header) || active(Mutant::TombstoneDroppedEarly);
+        is_last && (record.value.is_some() || !is_due)
     }
 
     fn is_past_horizon(&self, header: &BatchHeader) -> bool {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use sprawl_model::Offset;
+use sprawl_model::mutant::{Mutant, active};
 
 use super::PartitionLog;
 use crate::compaction::CLEANED_SNAPSHOT;
@@ -92,14 +93,17 @@ impl PartitionLog {
                 tracing::debug!(partition = %self.key, %error, "cannot load an index to be replaced");
             }
         }
+        if active(Mutant::OldSegmentsRemovedFirst) {
+            self.remove_files(old)?;
+        }
         disk.rename(unfinished, &new.path)
             .map_err(DiskError::at("rename", unfinished))?;
         disk.sync_dir(&self.dir)
             .map_err(DiskError::at("sync", &self.dir))?;
         self.publish_replacement(old, new);
-        // Memory may still hold what the old segments held, and reads ask it first.
-        self.evict(new.meta().next_offset);
-        self.remove_files(old)?;
+        if !active(Mutant::OldSegmentsRemovedFirst) {
+            self.remove_files(old)?;
+        }
         disk.sync_dir(&self.dir)
             .map_err(DiskError::at("sync", &self.dir))?;
         Ok(Swapped::Yes)

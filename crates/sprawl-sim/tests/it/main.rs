@@ -25,6 +25,11 @@ fn log_keeps_its_promises_on_the_first_seeds() {
 }
 
 #[test]
+fn compaction_keeps_its_promises_on_the_first_seeds() {
+    check(World::Compaction, SEED_COUNT);
+}
+
+#[test]
 fn broker_keeps_its_promises_on_the_first_seeds() {
     let outcomes = check(World::Broker, BROKER_SEED_COUNT);
     let has = |what: fn(&Outcome) -> u64| outcomes.iter().any(|outcome| what(outcome) > 0);
