@@ -88,7 +88,7 @@ fn send_all(settings: &ClientConfig, load: &EndToEnd, epoch: Instant) -> Result<
             let stamp = (epoch.elapsed().as_micros() as u64).to_be_bytes();
             payload[..stamp.len()].copy_from_slice(&stamp);
             let partition = (sent / RUN_RECORDS % load.partitions as u64) as i32;
-            send(&producer, &load.topic, partition, &payload)?;
+            send(&producer, &load.topic, partition, (None, &payload))?;
             sent += 1;
         }
         producer.poll(TICK);

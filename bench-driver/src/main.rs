@@ -31,6 +31,8 @@ struct Cli {
 enum Load {
     /// Creates a topic.
     Topic(topic::Topic),
+    /// Replaces the settings of a topic.
+    Configure(topic::Configure),
     /// Sends a number of records as fast as acknowledgements allow.
     Produce(produce::Produce),
     /// Reads a number of records from the start of every partition.
@@ -76,6 +78,7 @@ fn main() -> Result<()> {
     let settings = client_settings(&cli)?;
     let measured = match cli.load {
         Load::Topic(topic) => return topic::run(&settings, &topic),
+        Load::Configure(configure) => return topic::configure(&settings, &configure),
         Load::Produce(produce) => produce::run(&settings, &produce)?,
         Load::Consume(consume) => consume::run(&settings, &consume)?,
         Load::EndToEnd(end_to_end) => end_to_end::run(&settings, &end_to_end)?,

@@ -1,5 +1,5 @@
-//! Sends records without keys, in short runs per partition, as fast as the client's queue takes
-//! them.
+//! Sends records, without keys unless they are asked for, in short runs per partition, as fast as
+//! the client's queue takes them.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -36,6 +36,9 @@ pub struct Produce {
     /// do (KIP-480).
     #[arg(long, default_value_t = 16)]
     run_records: u64,
+    /// Gives every record one of this many keys of 8 bytes, at random; part of its size.
+    #[arg(long)]
+    keys: Option<u64>,
 }
 
 /// Collects delivery reports.
@@ -92,12 +95,13 @@ pub fn send(
     producer: &BaseProducer<Deliveries>,
     topic: &str,
     partition: i32,
-    payload: &[u8],
+    (key, payload): (Option<&[u8]>, &[u8]),
 ) -> Result<()> {
     let sent = producer.context().micros();
-    let mut record = BaseRecord::<(), [u8], usize>::with_opaque_to(topic, sent)
+    let mut record = BaseRecord::<[u8], [u8], usize>::with_opaque_to(topic, sent)
         .partition(partition)
         .payload(payload);
+    record.key = key;
     loop {
         match producer.send(record) {
             Ok(()) => return Ok(()),
@@ -121,7 +125,8 @@ pub fn run(settings: &ClientConfig, load: &Produce) -> Result<Measured> {
     producer
         .client()
         .fetch_metadata(Some(&load.topic), Duration::from_secs(30))?;
-    let mut payload = noise(load.record_bytes);
+    let key_bytes = load.keys.map_or(0, |_| size_of::<u64>());
+    let mut payload = noise(load.record_bytes.saturating_sub(key_bytes));
     let cpu_before = cpu_seconds();
     let began = Instant::now();
     for index in 0..load.records {
@@ -129,7 +134,9 @@ pub fn run(settings: &ClientConfig, load: &Produce) -> Result<Measured> {
         let stamp = index.to_be_bytes();
         let size = stamp.len().min(payload.len());
         payload[..size].copy_from_slice(&stamp[..size]);
-        send(&producer, &load.topic, partition, &payload)?;
+        let key = load.keys.map(|keys| (mixed(index) % keys).to_be_bytes());
+        let key = key.as_ref().map(|key| key.as_slice());
+        send(&producer, &load.topic, partition, (key, &payload))?;
         if index % POLL_EVERY == 0 {
             producer.poll(Duration::ZERO);
         }
@@ -160,4 +167,12 @@ pub fn noise(size: usize) -> Vec<u8> {
     }
     bytes.truncate(size);
     bytes
+}
+
+/// A number that looks random and is the same in every run (the finaliser of SplitMix64).
+fn mixed(index: u64) -> u64 {
+    let mut number = index.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    number = (number ^ (number >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    number = (number ^ (number >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    number ^ (number >> 31)
 }

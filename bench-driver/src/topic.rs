@@ -1,11 +1,13 @@
-//! Creates a topic and waits until every partition has a leader.
+//! Creates a topic and waits until every partition has a leader; changes its settings.
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
 use clap::Args;
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication,
+};
 use rdkafka::client::DefaultClientContext;
 
 const READY_WAIT_MAX: Duration = Duration::from_secs(60);
@@ -21,13 +23,42 @@ pub struct Topic {
     configs: Vec<String>,
 }
 
+#[derive(Args)]
+pub struct Configure {
+    #[arg(long)]
+    name: String,
+    /// Topic setting, as name=value; may be repeated. Those not named lose their value.
+    #[arg(long = "config", value_name = "NAME=VALUE")]
+    configs: Vec<String>,
+}
+
+pub fn configure(settings: &ClientConfig, topic: &Configure) -> Result<()> {
+    let client: AdminClient<DefaultClientContext> = settings.create()?;
+    let mut change = AlterConfig::new(ResourceSpecifier::Topic(&topic.name));
+    for config in &topic.configs {
+        let (name, value) = pair(config)?;
+        change = change.set(name, value);
+    }
+    let options = AdminOptions::new().request_timeout(Some(READY_WAIT_MAX));
+    let results = futures_executor::block_on(client.alter_configs([&change], &options))?;
+    for result in results {
+        if let Err((_, code)) = result {
+            bail!("cannot change topic {}: {code}", topic.name);
+        }
+    }
+    Ok(())
+}
+
+fn pair(config: &str) -> Result<(&str, &str)> {
+    let pair = config.split_once('=');
+    pair.ok_or_else(|| anyhow::anyhow!("expected name=value, found {config:?}"))
+}
+
 pub fn run(settings: &ClientConfig, topic: &Topic) -> Result<()> {
     let client: AdminClient<DefaultClientContext> = settings.create()?;
     let mut new = NewTopic::new(&topic.name, topic.partitions, TopicReplication::Fixed(1));
     for config in &topic.configs {
-        let Some((name, value)) = config.split_once('=') else {
-            bail!("expected name=value, found {config:?}");
-        };
+        let (name, value) = pair(config)?;
         new = new.set(name, value);
     }
     let options = AdminOptions::new()

@@ -71,6 +71,7 @@ pub(crate) fn judge(samples: &Samples) -> Vec<Verdict> {
     judge.consume();
     judge.latency();
     judge.restart_and_memory();
+    judge.compaction();
     judge.disk();
     judge.verdicts
 }
@@ -148,6 +149,24 @@ impl Judge<'_> {
         let start = self.median((Case::Start, FSYNC, Metric::Seconds));
         let bar = "start to first accepted request, empty".to_owned();
         self.at_most(bar, 300.0, " ms", start.map(|seconds| seconds * 1000.0));
+    }
+
+    fn compaction(&mut self) {
+        let case = Case::Compaction;
+        let cpu = Metric::CpuSecondsPerGib;
+        self.at_least(
+            "compaction: bytes per broker CPU second, times Kafka's".to_owned(),
+            2.0,
+            self.ratio((case, KAFKA, cpu), (case, FSYNC, cpu)),
+        );
+        for (variant, mode) in [(ASYNC, "async"), (FSYNC, "fsync")] {
+            let beside = (case, variant, Metric::BesideMibPerSecond);
+            let alone = (case, variant, Metric::AloneMibPerSecond);
+            let kept = self.ratio(beside, alone);
+            let lost = kept.map(|kept| (1.0 - kept) * 100.0);
+            let bar = format!("produce beside a compaction, {mode}: throughput lost");
+            self.at_most(bar, 15.0, " %", lost);
+        }
     }
 
     fn disk(&mut self) {
@@ -234,6 +253,20 @@ mod tests {
             (Case::Produce1k, ASYNC, cpu, 2.1),
         ];
         assert_eq!(verdict_of(bar, &missed).word(), "**missed**");
+    }
+
+    #[test]
+    fn what_a_producer_loses_is_a_share_of_what_it_has_alone() {
+        let cells = [
+            (Case::Compaction, FSYNC, Metric::AloneMibPerSecond, 200.0),
+            (Case::Compaction, FSYNC, Metric::BesideMibPerSecond, 160.0),
+        ];
+        let verdict = verdict_of("produce beside a compaction, fsync", &cells);
+        assert_eq!(verdict.word(), "**missed**");
+        assert_eq!(
+            verdict.numbers(),
+            ("<= 15 %".to_owned(), "20.0 %".to_owned())
+        );
     }
 
     #[test]

@@ -76,11 +76,25 @@ impl Driver {
         bootstrap: &str,
         name: &str,
         partitions: u32,
-        config: Option<&str>,
+        configs: &[&str],
     ) -> Result<()> {
         let partitions = partitions.to_string();
         let mut arguments = vec!["topic", "--name", name, "--partitions", &partitions];
-        if let Some(config) = config {
+        for config in configs {
+            arguments.extend(["--config", config]);
+        }
+        self.call(bootstrap, &[], &arguments).map(drop)
+    }
+
+    /// Replaces all settings of a topic.
+    pub(crate) fn configure_topic(
+        &self,
+        bootstrap: &str,
+        name: &str,
+        configs: &[&str],
+    ) -> Result<()> {
+        let mut arguments = vec!["configure", "--name", name];
+        for config in configs {
             arguments.extend(["--config", config]);
         }
         self.call(bootstrap, &[], &arguments).map(drop)

@@ -35,6 +35,8 @@ pub(crate) enum Case {
     Start,
     /// Kafka's own producer tool as a second opinion on `produce-1k`.
     PerfTool,
+    /// Compacting 1 GiB of a million keys, alone and beside a producer.
+    Compaction,
     /// What the disk does without any server.
     Disk,
 }
@@ -103,7 +105,7 @@ impl Variant {
 pub(crate) struct Scale {
     /// Sent before anything is measured, so that a JIT compiler has seen the path.
     pub(crate) warm_up_bytes: u64,
-    /// Payload of `produce-1k`, `produce-1000p` and `perf-tool`.
+    /// Payload of `produce-1k`, `produce-1000p`, `perf-tool` and of each part of `compaction`.
     pub(crate) large_bytes: u64,
     /// Payload of `produce-100b`.
     pub(crate) small_bytes: u64,

@@ -59,6 +59,18 @@ const TABLES: &[(Case, &str, &[Metric])] = &[
         &[Metric::RestMib, Metric::ThousandPartitionsMib],
     ),
     (Case::Start, "Start, nothing stored", &[Metric::Seconds]),
+    (
+        Case::Compaction,
+        "Compaction: 256 B records, four of each key, one partition",
+        COMPACTION,
+    ),
+];
+const COMPACTION: &[Metric] = &[
+    Metric::MibPerSecond,
+    Metric::CpuSecondsPerGib,
+    Metric::PeakMib,
+    Metric::AloneMibPerSecond,
+    Metric::BesideMibPerSecond,
 ];
 const PRODUCE: &[Metric] = &[
     Metric::MibPerSecond,
@@ -182,6 +194,7 @@ fn label(case: Case) -> &'static str {
         Case::Memory => "memory",
         Case::Start => "start",
         Case::PerfTool => "Kafka's producer tool",
+        Case::Compaction => "compaction",
         Case::Disk => "disk",
     }
 }
@@ -197,6 +210,8 @@ fn heading(metric: Metric) -> &'static str {
         Metric::PeakMib => "peak RSS MiB",
         Metric::RestMib => "at rest MiB",
         Metric::ThousandPartitionsMib => "1,000 partitions MiB",
+        Metric::AloneMibPerSecond => "produce alone MiB/s",
+        Metric::BesideMibPerSecond => "produce beside it MiB/s",
         Metric::Seconds => "first answer s",
         Metric::SecondsToAck => "first ack s",
         Metric::LogGib => "on disk GiB",

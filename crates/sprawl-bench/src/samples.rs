@@ -43,6 +43,10 @@ pub(crate) enum Metric {
     DirectMibPerSecond,
     /// User and system seconds of the driver per GiB of payload.
     DriverCpuSecondsPerGib,
+    /// Payload MiB per second of a producer alone.
+    AloneMibPerSecond,
+    /// Payload MiB per second of a producer beside a compaction.
+    BesideMibPerSecond,
 }
 
 /// One number of one round.

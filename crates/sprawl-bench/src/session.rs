@@ -5,6 +5,8 @@
 //! that work behind the acknowledgement counts. The kernel's own write-back of a server's dirty
 //! pages is charged to nobody, which favours servers that leave it to the page cache.
 
+mod compaction;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -35,6 +37,7 @@ const END_TO_END_BYTES_PER_SECOND: u64 = 20_000_000;
 const END_TO_END_SETTINGS: &[&str] = &["linger.ms=1"];
 /// The heap that Kafka's start script gives a broker.
 const KAFKA_HEAP_MIB: u32 = 1024;
+const CLEANER_BACKOFF: (&str, &str) = ("log.cleaner.backoff.ms", "500");
 
 /// What one session needs to know.
 pub(crate) struct Setup<'a> {
@@ -60,6 +63,7 @@ pub(crate) fn run(setup: &Setup<'_>, samples: &mut Samples) -> Result<()> {
     session.produce_cases(&server)?;
     session.end_to_end(&server)?;
     session.perf_tool(&server)?;
+    session.compaction(&server)?;
     let server = session.restart(server)?;
     session.consume_from_disk(server)?;
     remove_folder(&setup.folder)
@@ -89,11 +93,19 @@ impl Session<'_> {
     }
 
     fn start(&self) -> Result<Server> {
+        // The cleaner looks for work more often than by default, so that waiting costs little.
+        let settings = self
+            .wants(Case::Compaction)
+            .then_some(CLEANER_BACKOFF)
+            .into_iter();
         if self.setup.variant.is_sprawl() {
-            SprawlServer::start(&SprawlOptions::new(self.setup.sprawl, &self.setup.folder))
+            let options = SprawlOptions::new(self.setup.sprawl, &self.setup.folder);
+            let options = settings.fold(options, |options, (name, value)| options.set(name, value));
+            SprawlServer::start(&options)
         } else {
             let mut options = KafkaOptions::new(&self.setup.folder);
             options.heap_mib = KAFKA_HEAP_MIB;
+            let options = settings.fold(options, |options, (name, value)| options.set(name, value));
             KafkaServer::start(&options)
         }
     }
@@ -290,9 +302,10 @@ impl Session<'_> {
 
     fn create_topic(&self, server: &Server, name: &str, partitions: u32) -> Result<()> {
         let config = self.setup.variant.topic_config();
+        let configs: Vec<&str> = config.into_iter().collect();
         self.setup
             .driver
-            .create_topic(&server.bootstrap(), name, partitions, config)
+            .create_topic(&server.bootstrap(), name, partitions, &configs)
     }
 
     /// Sends a load without measuring it.

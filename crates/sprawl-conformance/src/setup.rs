@@ -101,15 +101,9 @@ pub fn cache() -> PathBuf {
 
 /// Installs Kafka's jars (broker, Java client, tools) and returns a Java class path for them.
 pub fn java_tools() -> Result<String> {
-    jars("kafka", "conformance/kafka/pom.xml")
-}
-
-/// Installs everything that `pom` names into the cache folder of `name` and returns a Java class
-/// path for it.
-pub fn jars(name: &str, pom: &str) -> Result<String> {
-    let pom = repository().join(pom);
+    let pom = repository().join("conformance/kafka/pom.xml");
     need(&JAVA)?;
-    let folder = install(name, &[&pom], |folder| {
+    let folder = install("kafka", &[&pom], |folder| {
         run(Command::new("mvn")
             .args(["--quiet", "--batch-mode", "--file"])
             .arg(&pom)
