@@ -1,4 +1,4 @@
-//! Administration: topics, settings, groups, offsets.
+//! Administration: topics, settings, groups, offsets, transactions.
 //!
 //! One module a subject; every call is carried out once per broker that has a say in it, and
 //! answers with one result an item, so that a caller can report each.
@@ -7,12 +7,17 @@ mod configs;
 mod groups;
 mod offsets;
 mod topics;
+mod transactions;
 
 pub use configs::{ConfigEntry, ConfigOperation, ConfigResource};
 pub use groups::{GroupDescription, GroupListing, GroupMember};
 pub(crate) use groups::{commit_topics, group_id};
 pub use offsets::{OffsetSpec, TimestampedOffset};
 pub use topics::{BrokerLogDir, NewTopic};
+pub use transactions::{
+    OpenTransaction, ProducerDescription, TransactionDescription, TransactionFilter,
+    TransactionListing,
+};
 
 use crate::client::Client;
 

@@ -51,5 +51,11 @@ calls! {
     CreatePartitions: CreatePartitionsRequest -> CreatePartitionsResponse,
     DeleteGroups: DeleteGroupsRequest -> DeleteGroupsResponse,
     IncrementalAlterConfigs: IncrementalAlterConfigsRequest -> IncrementalAlterConfigsResponse,
+    AddPartitionsToTxn: AddPartitionsToTxnRequest -> AddPartitionsToTxnResponse,
+    EndTxn: EndTxnRequest -> EndTxnResponse,
+    DescribeTransactions: DescribeTransactionsRequest -> DescribeTransactionsResponse,
+    ListTransactions: ListTransactionsRequest -> ListTransactionsResponse,
+    DescribeProducers: DescribeProducersRequest -> DescribeProducersResponse,
+    WriteTxnMarkers: WriteTxnMarkersRequest -> WriteTxnMarkersResponse,
     DescribeCluster: DescribeClusterRequest -> DescribeClusterResponse,
 }

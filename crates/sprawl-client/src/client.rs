@@ -278,22 +278,30 @@ impl Client {
 
     /// Returns the address of the broker that coordinates a group.
     pub async fn coordinator(&self, group_id: &str) -> Result<String, ClientError> {
+        self.find_coordinator(CoordinatorOf::Group(group_id)).await
+    }
+
+    async fn find_coordinator(&self, of: CoordinatorOf<'_>) -> Result<String, ClientError> {
         let retry = self.retry();
         loop {
-            match self.coordinator_once(group_id).await {
+            match self.find_coordinator_once(of).await {
                 Ok(address) => return Ok(address),
                 Err(error) => retry.pause(error).await?,
             }
         }
     }
 
-    async fn coordinator_once(&self, group_id: &str) -> Result<String, ClientError> {
+    async fn find_coordinator_once(&self, of: CoordinatorOf<'_>) -> Result<String, ClientError> {
+        let (key_type, what, id) = match of {
+            CoordinatorOf::Group(id) => (0, "group", id),
+            CoordinatorOf::Transaction(id) => (1, "transactional id", id),
+        };
         let request = FindCoordinatorRequest::default()
-            .with_key(StrBytes::from_string(group_id.to_owned()))
-            .with_key_type(0);
+            .with_key(StrBytes::from_string(id.to_owned()))
+            .with_key_type(key_type);
         let response = self.any().await?.call(request).await?;
         ClientError::check_with(
-            || format!("coordinator of group {group_id}"),
+            || format!("coordinator of {what} {id}"),
             response.error_code,
             response.error_message.map(|message| message.to_string()),
         )?;
@@ -310,6 +318,17 @@ impl Client {
         self.connection(&address).await?.call(request).await
     }
 
+    /// Calls a transactional id's coordinator.
+    pub async fn call_transaction_coordinator<R: Call>(
+        &self,
+        transactional_id: &str,
+        request: R,
+    ) -> Result<R::Response, ClientError> {
+        let of = CoordinatorOf::Transaction(transactional_id);
+        let address = self.find_coordinator(of).await?;
+        self.connection(&address).await?.call(request).await
+    }
+
     /// Starts a series of tries of one thing.
     pub(crate) fn retry(&self) -> Retry<'_> {
         Retry {
@@ -317,6 +336,13 @@ impl Client {
             start: self.io.clock.monotonic(),
         }
     }
+}
+
+/// Whose coordinator is looked for.
+#[derive(Clone, Copy, Debug)]
+enum CoordinatorOf<'a> {
+    Group(&'a str),
+    Transaction(&'a str),
 }
 
 /// A series of tries, bounded by `retry_wait_max`.

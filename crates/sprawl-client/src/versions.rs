@@ -79,6 +79,10 @@ fn ours(api: ApiKey) -> VersionRange {
         ApiKey::OffsetCommit => 8,
         // Several keys in one request from the next version on (KIP-699).
         ApiKey::FindCoordinator => 3,
+        // Between brokers from the next version on (KIP-890).
+        ApiKey::AddPartitionsToTxn => 3,
+        // Bumps the epoch from the next version on, where the cluster lets it (KIP-890).
+        ApiKey::EndTxn => 4,
         // Later versions only add special timestamps and a timeout.
         ApiKey::ListOffsets => 9,
         _ => served.max,

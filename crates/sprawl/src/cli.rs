@@ -2,7 +2,9 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{cluster, completions, config, consume, group, log, produce, start, topic};
+use crate::commands::{
+    cluster, completions, config, consume, group, log, produce, start, topic, transaction,
+};
 
 /// A Kafka-compatible broker in one binary, with the tools to work with any Kafka cluster.
 #[derive(Debug, Parser)]
@@ -36,6 +38,8 @@ pub(crate) enum Command {
     Consume(consume::ConsumeArgs),
     /// List, describe, reset and delete consumer groups
     Group(group::GroupArgs),
+    /// List and describe transactions, find and abort those that hang
+    Transaction(transaction::TransactionArgs),
     /// Show the cluster's brokers and disks
     Cluster(cluster::ClusterArgs),
     /// Show and change settings of topics and brokers

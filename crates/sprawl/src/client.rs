@@ -47,6 +47,9 @@ pub(crate) fn explain(error: ClientError) -> anyhow::Error {
         (_, Some(ErrorCode::TopicAlreadyExists)) => "`sprawl topic describe NAME` shows it",
         (_, Some(ErrorCode::NonEmptyGroup)) => "stop the group's members first",
         (_, Some(ErrorCode::GroupIdNotFound)) => "`sprawl group list` shows the groups",
+        (_, Some(ErrorCode::TransactionalIdNotFound)) => {
+            "`sprawl transaction list` shows the transactional ids"
+        }
         (_, Some(ErrorCode::MessageTooLarge)) => "raise the topic's max.message.bytes",
         _ => return anyhow::anyhow!("{error}"),
     };

@@ -9,3 +9,4 @@ pub(crate) mod log;
 pub(crate) mod produce;
 pub(crate) mod start;
 pub(crate) mod topic;
+pub(crate) mod transaction;

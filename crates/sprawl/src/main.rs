@@ -63,6 +63,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Produce(args) => Box::pin(commands::produce::run(io, args)).await,
         Command::Consume(args) => Box::pin(commands::consume::run(io, args)).await,
         Command::Group(args) => Box::pin(commands::group::run(io, args)).await,
+        Command::Transaction(args) => Box::pin(commands::transaction::run(io, args)).await,
         Command::Cluster(args) => Box::pin(commands::cluster::run(io, args)).await,
         Command::Config(args) => Box::pin(commands::config::run(io, args)).await,
         Command::Log(args) => commands::log::run(io, args).await,

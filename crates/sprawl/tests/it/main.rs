@@ -3,6 +3,7 @@
 //! - `start`: addresses, settings, refusals, clean stops
 //! - `verbs`: the command line against a running broker
 //! - `groups`: consumer groups, lag and resets
+//! - `transactions`: transactional ids and producers
 //! - `log`: checking and printing a stopped data directory
 //! - `crash`: kill -9 under load
 //! - `tour`: README's five-minute tour
@@ -19,4 +20,5 @@ mod log;
 mod node;
 mod start;
 mod tour;
+mod transactions;
 mod verbs;
