@@ -1,4 +1,4 @@
-//! Administration: topics, settings, groups, offsets, transactions.
+//! Administration: topics, settings, groups, offsets, transactions, quotas, features, the quorum.
 //!
 //! One module a subject; every call is carried out once per broker that has a say in it, and
 //! answers with one result an item, so that a caller can report each.
@@ -6,6 +6,8 @@
 mod configs;
 mod groups;
 mod offsets;
+mod quorum;
+mod quotas;
 mod topics;
 mod transactions;
 
@@ -13,6 +15,8 @@ pub use configs::{ConfigEntry, ConfigOperation, ConfigResource};
 pub use groups::{GroupDescription, GroupListing, GroupMember};
 pub(crate) use groups::{commit_topics, group_id};
 pub use offsets::{OffsetSpec, TimestampedOffset};
+pub use quorum::{ChangeMode, Feature, FeatureChange, Quorum};
+pub use quotas::{EntityQuotas, QuotaEntity};
 pub use topics::{BrokerLogDir, NewTopic};
 pub use transactions::{
     OpenTransaction, ProducerDescription, TransactionDescription, TransactionFilter,

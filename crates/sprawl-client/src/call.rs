@@ -58,4 +58,8 @@ calls! {
     DescribeProducers: DescribeProducersRequest -> DescribeProducersResponse,
     WriteTxnMarkers: WriteTxnMarkersRequest -> WriteTxnMarkersResponse,
     DescribeCluster: DescribeClusterRequest -> DescribeClusterResponse,
+    DescribeClientQuotas: DescribeClientQuotasRequest -> DescribeClientQuotasResponse,
+    AlterClientQuotas: AlterClientQuotasRequest -> AlterClientQuotasResponse,
+    DescribeQuorum: DescribeQuorumRequest -> DescribeQuorumResponse,
+    UpdateFeatures: UpdateFeaturesRequest -> UpdateFeaturesResponse,
 }

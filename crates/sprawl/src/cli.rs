@@ -3,7 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    cluster, completions, config, consume, group, log, produce, start, topic, transaction,
+    cluster, completions, config, consume, feature, group, log, produce, quorum, quota, start,
+    topic, transaction,
 };
 
 /// A Kafka-compatible broker in one binary, with the tools to work with any Kafka cluster.
@@ -44,6 +45,12 @@ pub(crate) enum Command {
     Cluster(cluster::ClusterArgs),
     /// Show and change settings of topics and brokers
     Config(config::ConfigArgs),
+    /// Show and change client quotas
+    Quota(quota::QuotaArgs),
+    /// Show and change the cluster's features
+    Feature(feature::FeatureArgs),
+    /// Show the metadata quorum
+    Quorum(quorum::QuorumArgs),
     /// Check or print a stopped data directory
     Log(log::LogArgs),
     /// Print a completion script for a shell

@@ -66,6 +66,9 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Transaction(args) => Box::pin(commands::transaction::run(io, args)).await,
         Command::Cluster(args) => Box::pin(commands::cluster::run(io, args)).await,
         Command::Config(args) => Box::pin(commands::config::run(io, args)).await,
+        Command::Quota(args) => Box::pin(commands::quota::run(io, args)).await,
+        Command::Feature(args) => Box::pin(commands::feature::run(io, args)).await,
+        Command::Quorum(args) => Box::pin(commands::quorum::run(io, args)).await,
         Command::Log(args) => commands::log::run(io, args).await,
         Command::Completions(args) => commands::completions::run(&args),
     }

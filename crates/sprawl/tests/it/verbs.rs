@@ -243,3 +243,45 @@ fn completions_name_the_verbs() {
         );
     }
 }
+
+#[test]
+fn quotas_features_and_the_quorum_are_shown_and_changed() {
+    let (_dir, node) = node();
+    let shown =
+        |args: &[&str]| -> serde_json::Value { serde_json::from_str(&node.run(args)).unwrap() };
+    let who = ["quota", "alter", "--client-id", "c", "--user", "<default>"];
+    let set = [&who[..], &["--set", "producer_byte_rate=1000"]].concat();
+    node.run(&set);
+    let quotas = shown(&["quota", "list", "--json"]);
+    assert_eq!(quotas[0]["quotas"]["producer_byte_rate"], 1000.0);
+    assert_eq!(quotas[0]["entity"]["client-id"], "c");
+    assert!(quotas[0]["entity"]["user"].is_null());
+    assert!(node.run(&["quota", "list"]).contains("producer_byte_rate"));
+    let wrong = [&who[..], &["--set", "producer_byte_rate=-1"]].concat();
+    assert!(node.refused(&wrong).contains("INVALID_REQUEST"));
+    let delete = [&who[..], &["--delete", "producer_byte_rate"]].concat();
+    node.run(&delete);
+    assert_eq!(
+        shown(&["quota", "list", "--json"])
+            .as_array()
+            .unwrap()
+            .len(),
+        0
+    );
+
+    let features = shown(&["feature", "list", "--json"]);
+    let found = features.as_array().unwrap().iter();
+    let metadata = found
+        .into_iter()
+        .find(|one| one["name"] == "metadata.version")
+        .unwrap();
+    assert_eq!(metadata["finalized"], metadata["supported_max"]);
+    let lower = ["feature", "downgrade", "metadata.version=8", "--dry-run"];
+    assert!(node.refused(&lower).contains("INVALID_UPDATE_VERSION"));
+
+    let quorum = shown(&["quorum", "describe", "--json"]);
+    assert_eq!(
+        (&quorum["leader_id"], &quorum["nodes"][0]["role"]),
+        (&0.into(), &"voter".into())
+    );
+}
