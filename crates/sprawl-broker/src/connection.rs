@@ -1,7 +1,8 @@
 //! One client connection: frames in, responses out, in the order of the requests.
 //!
 //! Invariants: responses leave in request order; produce requests that follow each other are
-//! appended as they arrive, so that their waits for the disk overlap; any other request is decoded
+//! appended as they arrive, so that their waits for the disk overlap, and in that order also where
+//! one has to be admitted to its transaction first; any other request is decoded
 //! and starts only when all before it are answered, as Kafka does, so that a connection holds one
 //! decoded request that is not produce; what large decoded ones take is bounded over all
 //! connections ([`crate::decoded`]). Whatever ends a connection, what came before is answered.
@@ -29,7 +30,7 @@ use sprawl_protocol::frame::SIZE_BYTES;
 use tokio::io::AsyncReadExt;
 
 use crate::broker::Broker;
-use crate::dispatch::{self, Arrival, Reply};
+use crate::dispatch::{self, AppendedProduce, Arrival, Produced, Reply, Undecoded};
 use crate::outgoing::{self, OutgoingFrame};
 use crate::quotas::Mute;
 
@@ -101,6 +102,10 @@ struct InFlight {
 enum Started {
     /// Appended; waits for the disk.
     Produce(BoxFuture<'static, Reply>),
+    /// Waits for its admission to a transaction; then it appends and becomes `Produce`.
+    Admitting(BoxFuture<'static, AppendedProduce>),
+    /// A produce request that arrived behind one that waits for its admission.
+    Deferred(Option<Box<Undecoded>>),
     /// Runs when it is at the head.
     Other(BoxFuture<'static, Reply>),
 }
@@ -147,6 +152,7 @@ struct Replies {
 /// What ended a wait.
 enum Event {
     Replies(Replies),
+    Admitted,
     Received(usize),
     Look,
     Idle,
@@ -162,6 +168,8 @@ pub(crate) struct Connection {
     /// The buffer's size where it is large: a frame that is not complete.
     unfinished: HeldBytes,
     in_flight: VecDeque<InFlight>,
+    /// How many of them are deferred.
+    deferred_count: usize,
     /// How the connection ends once everything in flight is answered; nothing more is read then.
     ending: Option<Result<(), ConnectionError>>,
     /// The largest frame that this peer has sent, in bytes.
@@ -184,6 +192,7 @@ impl Connection {
             buffer,
             unfinished,
             in_flight,
+            deferred_count: 0,
             ending: None,
             frame_bytes_seen: 0,
             heard,
@@ -197,6 +206,7 @@ impl Connection {
         loop {
             // Asked once a turn, so that a frame is not left lying between two answers.
             let pressed = self.broker.must_stop_reading();
+            self.start_deferred_requests();
             if !pressed && !self.peer.mute.is_set() {
                 self.start_arrived_requests();
             }
@@ -217,6 +227,7 @@ impl Connection {
                     self.hear();
                     failed.map_or(Ok(()), Err)?;
                 }
+                Event::Admitted => {}
                 Event::Received(0) | Event::Shutdown => self.ending = Some(Ok(())),
                 Event::Received(count) => self.hear_bytes(count),
                 Event::Look => self.hear(),
@@ -285,17 +296,20 @@ impl Connection {
     }
 
     /// Starts a request: produce at once where only produce is before it and there is room,
-    /// anything else when it is its turn.
-    fn start(&self, arrival: Arrival) -> Started {
-        let broker = self.broker.clone();
+    /// anything else when it is its turn. Produce behind produce that waits for its admission is
+    /// appended right after that one.
+    fn start(&mut self, arrival: Arrival) -> Started {
         match arrival {
             Arrival::Request(request) if request.is_produce() && self.only_produce_in_flight() => {
-                match broker.decoded.try_take(request.decoded_bytes()) {
-                    Some(part) => Started::Produce(dispatch::produce(&broker, request, part)),
-                    None => Started::Other(dispatch::run(broker, request)),
+                if self.is_admitting() {
+                    self.deferred_count += 1;
+                    return Started::Deferred(Some(Box::new(request)));
                 }
+                self.start_produce(request)
             }
-            Arrival::Request(request) => Started::Other(dispatch::run(broker, request)),
+            Arrival::Request(request) => {
+                Started::Other(dispatch::run(self.broker.clone(), request))
+            }
             Arrival::Unsupported(answer) => {
                 let frame = answer.map(|bytes| OutgoingFrame::from_bytes(bytes.freeze()));
                 Started::Other(Box::pin(std::future::ready(Ok(frame))))
@@ -303,10 +317,45 @@ impl Connection {
         }
     }
 
+    fn start_produce(&self, request: Undecoded) -> Started {
+        let broker = &self.broker;
+        match broker.decoded.try_take(request.decoded_bytes()) {
+            Some(part) => match dispatch::produce(broker, request, part) {
+                Produced::Appended(reply) => Started::Produce(reply),
+                Produced::Admitting(admission) => Started::Admitting(admission),
+            },
+            None => Started::Other(dispatch::run(broker.clone(), request)),
+        }
+    }
+
+    /// Starts deferred produce requests while nothing but appended ones are before them.
+    fn start_deferred_requests(&mut self) {
+        if self.deferred_count == 0 {
+            return;
+        }
+        for index in 0..self.in_flight.len() {
+            let held = &mut self.in_flight[index].request;
+            if let Started::Deferred(request) = held {
+                let request = request.take().expect("a deferred request is started once");
+                self.deferred_count -= 1;
+                self.in_flight[index].request = self.start_produce(*request);
+            }
+            if !matches!(self.in_flight[index].request, Started::Produce(_)) {
+                return;
+            }
+        }
+    }
+
     fn only_produce_in_flight(&self) -> bool {
         self.in_flight
             .iter()
-            .all(|held| matches!(held.request, Started::Produce(_)))
+            .all(|held| !matches!(held.request, Started::Other(_)))
+    }
+
+    /// Whether a produce request that waits for its admission is in flight.
+    fn is_admitting(&self) -> bool {
+        let appended = |held: &InFlight| matches!(held.request, Started::Produce(_));
+        !self.in_flight.iter().all(appended)
     }
 
     /// Splits one frame's body off the buffer, without its size field.
@@ -362,8 +411,8 @@ impl Connection {
         let nap = if pressed { PRESSURE_PAUSE } else { patience };
         tokio::select! {
             biased;
-            replies = poll_fn(|context| poll_replies(in_flight, &peer.mute, context)), if !idle => {
-                Ok(Event::Replies(replies))
+            event = poll_fn(|context| poll_requests(in_flight, &peer.mute, context)), if !idle => {
+                Ok(event)
             }
             () = broker.stopping(), if ending.is_none() => Ok(Event::Shutdown),
             received = stream.read_buf(buffer), if may_read && !pressed => {
@@ -399,6 +448,25 @@ impl Connection {
     }
 }
 
+/// Looks whether the first produce request that waits for its admission has got it, else for
+/// responses.
+fn poll_requests(
+    in_flight: &mut VecDeque<InFlight>,
+    mute: &Mute,
+    context: &mut Context<'_>,
+) -> Poll<Event> {
+    let mut requests = in_flight.iter_mut().map(|held| &mut held.request);
+    let waiting = requests.find(|request| !matches!(request, Started::Produce(_)));
+    if let Some(request) = waiting
+        && let Started::Admitting(admission) = request
+        && let Poll::Ready(appended) = admission.as_mut().poll(context)
+    {
+        *request = Started::Produce(appended.0);
+        return Poll::Ready(Event::Admitted);
+    }
+    poll_replies(in_flight, mute, context).map(Event::Replies)
+}
+
 /// Collects the responses at the head of the queue that are ready, up to one that mutes the
 /// connection; pending while there is none.
 fn poll_replies(
@@ -412,7 +480,9 @@ fn poll_replies(
         && replies.failed.is_none()
         && let Some(head) = in_flight.front_mut()
     {
-        let (Started::Produce(future) | Started::Other(future)) = &mut head.request;
+        let (Started::Produce(future) | Started::Other(future)) = &mut head.request else {
+            break;
+        };
         match future.as_mut().poll(context) {
             Poll::Ready(Ok(reply)) => {
                 size += reply.as_ref().map_or(0, OutgoingFrame::size);

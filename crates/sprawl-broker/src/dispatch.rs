@@ -12,10 +12,11 @@ use std::time::Duration;
 use bytes::BytesMut;
 use sprawl_io::net::BoxFuture;
 use sprawl_protocol::{
-    ApiKey, DecodeError, EncodeError, HeaderError, MeasuredRequest, ProduceRequest, Request,
-    RequestHeader, Response, StrBytes, encode_response, set_throttle_time, unsupported_answer,
+    ApiKey, DecodeError, EncodeError, HeaderError, MeasuredRequest, Request, RequestHeader,
+    Response, StrBytes, encode_response, set_throttle_time, unsupported_answer,
 };
 
+use crate::api::produce::{Begun, PendingProduce};
 use crate::api::{
     self, add_offsets_to_txn, add_partitions_to_txn, add_raft_voter, alter_client_quotas,
     alter_configs, alter_partition_reassignments, alter_replica_log_dirs,
@@ -29,7 +30,7 @@ use crate::api::{
     leave_group, list_config_resources, list_groups, list_offsets, list_partition_reassignments,
     list_transactions, metadata, offset_commit, offset_delete, offset_fetch,
     offset_for_leader_epoch, remove_raft_voter, renew_delegation_token, sync_group,
-    unregister_broker, update_features, write_txn_markers,
+    txn_offset_commit, unregister_broker, update_features, write_txn_markers,
 };
 use crate::broker::Broker;
 use crate::connection::Peer;
@@ -132,17 +133,43 @@ pub(crate) fn parse(
     Ok(Arrival::Request(Undecoded { context, request }))
 }
 
-/// Appends the batches of a produce request now; the future waits for the disk.
-pub(crate) fn produce(
-    broker: &Arc<Broker>,
-    request: Undecoded,
-    part: DecodedPart,
-) -> BoxFuture<'static, Reply> {
-    let pending: BoxFuture<'static, Reply> = match request.decode() {
-        Ok((context, Request::Produce(request))) => append(broker, context, request),
-        Ok((context, request)) => Box::pin(handle(broker.clone(), context, request)),
-        Err(error) => Box::pin(std::future::ready(Err(error.into()))),
+/// What became of a produce request on arrival.
+pub(crate) enum Produced {
+    /// Its batches are appended; the future waits for the disk.
+    Appended(BoxFuture<'static, Reply>),
+    /// It waits for the transaction coordinator, then appends and becomes the other.
+    Admitting(BoxFuture<'static, AppendedProduce>),
+}
+
+/// A produce request that has been admitted: appended, and its wait for the disk.
+pub(crate) struct AppendedProduce(pub(crate) BoxFuture<'static, Reply>);
+
+/// Appends the batches of a produce request now, unless they have to be admitted first.
+pub(crate) fn produce(broker: &Arc<Broker>, request: Undecoded, part: DecodedPart) -> Produced {
+    let (context, request) = match request.decode() {
+        Ok((context, Request::Produce(request))) => (context, request),
+        Ok((context, request)) => {
+            let handled = Box::pin(handle(broker.clone(), context, request));
+            return Produced::Appended(holding(part, handled));
+        }
+        Err(error) => return Produced::Appended(Box::pin(std::future::ready(Err(error.into())))),
     };
+    match api::produce::begin(broker, &context, request) {
+        Begun::Appended(pending) => {
+            Produced::Appended(holding(part, answer(broker, context, pending)))
+        }
+        Begun::Admitting(admission) => {
+            let broker = broker.clone();
+            Produced::Admitting(Box::pin(async move {
+                let pending = admission.await;
+                AppendedProduce(holding(part, answer(&broker, context, pending)))
+            }))
+        }
+    }
+}
+
+/// Keeps a request's part of the memory until it is answered.
+fn holding(part: DecodedPart, pending: BoxFuture<'static, Reply>) -> BoxFuture<'static, Reply> {
     if part.is_empty() {
         return pending;
     }
@@ -159,7 +186,13 @@ pub(crate) fn run(broker: Arc<Broker>, request: Undecoded) -> BoxFuture<'static,
     Box::pin(async move {
         let part = broker.decoded.take(request.decoded_bytes()).await;
         let reply = match request.decode()? {
-            (context, Request::Produce(request)) => append(&broker, context, request).await,
+            (context, Request::Produce(request)) => {
+                let pending = match api::produce::begin(&broker, &context, request) {
+                    Begun::Appended(pending) => pending,
+                    Begun::Admitting(admission) => admission.await,
+                };
+                answer(&broker, context, pending).await
+            }
             (context, request) => handle(broker, context, request).await,
         };
         drop(part);
@@ -167,12 +200,11 @@ pub(crate) fn run(broker: Arc<Broker>, request: Undecoded) -> BoxFuture<'static,
     })
 }
 
-fn append(
+fn answer(
     broker: &Arc<Broker>,
     context: RequestContext,
-    request: ProduceRequest,
+    pending: PendingProduce,
 ) -> BoxFuture<'static, Reply> {
-    let pending = api::produce::append(broker, &context, request);
     let broker = broker.clone();
     Box::pin(async move {
         let response = pending.wait(&broker, &context).await?;
@@ -275,6 +307,9 @@ async fn respond(broker: &Arc<Broker>, context: &RequestContext, request: Reques
 /// As [`respond`] for producers and their transactions.
 async fn transact(broker: &Arc<Broker>, context: &RequestContext, request: Request) -> Response {
     match request {
+        Request::TxnOffsetCommit(body) => txn_offset_commit::handle(broker, context, body)
+            .await
+            .into(),
         Request::WriteTxnMarkers(body) => write_txn_markers::handle(broker, context, body)
             .await
             .into(),

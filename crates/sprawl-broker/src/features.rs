@@ -15,11 +15,18 @@ pub(crate) struct Feature {
 }
 
 /// `metadata.version` at Kafka's levels: 7 is 3.3, the oldest that 4.x knows; 30 is 4.3-IV0.
-pub(crate) const SUPPORTED: &[Feature] = &[Feature {
-    name: "metadata.version",
-    min: 7,
-    max: 30,
-}];
+pub(crate) const SUPPORTED: &[Feature] = &[
+    Feature {
+        name: "metadata.version",
+        min: 7,
+        max: 30,
+    },
+    Feature {
+        name: "transaction.version",
+        min: 0,
+        max: 2,
+    },
+];
 
 /// The levels of a new cluster: the newest of each.
 pub(crate) fn initial() -> BTreeMap<String, i16> {

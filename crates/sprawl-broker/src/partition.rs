@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arc_swap::ArcSwap;
 use bytes::BytesMut;
 use sprawl_core::config::TopicConfig;
-use sprawl_core::partition::{ProducerStates, SequenceVerdict};
+use sprawl_core::partition::{EndTxn, ProducerStates, SequenceVerdict};
 use sprawl_io::Clock;
 use sprawl_log::{
     CompactionBounds, LastOfProducer, LogRead, PartitionLog, Pending, ReadError, ReadRequest,
@@ -24,7 +24,6 @@ use sprawl_model::batch::{self, BatchHeader};
 use sprawl_model::{LeaderEpoch, Offset, PartitionKey, TopicPartition};
 
 use crate::replicated_log::{AppendError, AppendMarkerError, Appended, ReplicatedLog};
-use crate::transaction_marker::TxnMarker;
 use crate::validate::ValidBatch;
 
 /// A partition led by this broker.
@@ -223,8 +222,8 @@ impl ReplicatedLog for Partition {
         })
     }
 
-    fn append_marker(&self, marker: &TxnMarker) -> Result<Appended, AppendMarkerError> {
-        self.end_transaction(marker)
+    fn append_marker(&self, end: &EndTxn) -> Result<Appended, AppendMarkerError> {
+        self.end_transaction(end)
     }
 
     fn read(&self, request: ReadRequest) -> Result<LogRead, ReadError> {

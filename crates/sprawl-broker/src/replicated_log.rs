@@ -5,12 +5,11 @@
 //!
 //! Source: `ReplicatedLog` in the plan of the house; Kafka's `ReplicaManager` for the semantics.
 
-use sprawl_core::partition::{MarkerError, SequenceError};
+use sprawl_core::partition::{EndTxn, MarkerError, SequenceError};
 use sprawl_io::net::BoxFuture;
 use sprawl_log::{Durable, FlushError, LogRead, ReadError, ReadRequest};
 use sprawl_model::{LeaderEpoch, Offset};
 
-use crate::transaction_marker::TxnMarker;
 use crate::validate::ValidBatch;
 
 /// Where an appended batch went, and the wait for its durability.
@@ -64,7 +63,7 @@ pub(crate) trait ReplicatedLog {
     /// Ends a producer's transaction here: appends its marker and returns the wait for that.
     ///
     /// Errors: `Marker` (it is not this transaction's), `Log` (retriable, or the disk is offline).
-    fn append_marker(&self, marker: &TxnMarker) -> Result<Appended, AppendMarkerError>;
+    fn append_marker(&self, end: &EndTxn) -> Result<Appended, AppendMarkerError>;
 
     /// Reads whole batches from the one that holds `request.offset`.
     fn read(&self, request: ReadRequest) -> Result<LogRead, ReadError>;

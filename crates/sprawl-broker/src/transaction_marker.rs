@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use sprawl_core::metadata::OFFSETS_TOPIC;
 use sprawl_core::partition::EndTxn;
 use sprawl_io::net::BoxFuture;
 use sprawl_model::batch::{EndTxnMarker, TxnOutcome};
@@ -48,7 +49,8 @@ impl Broker {
     /// Writes a marker to a partition that this broker leads, now; the future waits until it is
     /// durable.
     ///
-    /// Writing the same marker again does no harm.
+    /// Writing the same marker again does no harm. In a partition of the offsets topic the group
+    /// coordinator writes it, in the order of its other records.
     /// Errors, as Kafka answers WriteTxnMarkers: `InvalidProducerEpoch` and
     /// `TransactionCoordinatorFenced` are final; all others pass, or the partition is gone.
     pub(crate) fn write_txn_marker(
@@ -56,6 +58,10 @@ impl Broker {
         partition: &TopicPartition,
         marker: &TxnMarker,
     ) -> BoxFuture<'static, Result<(), ErrorCode>> {
+        if partition.topic == OFFSETS_TOPIC {
+            let end = marker.as_end_txn();
+            return self.coordinator.end_transaction(partition.partition, end);
+        }
         match self.append_txn_marker(partition, marker) {
             Ok((partition, appended)) => Box::pin(async move {
                 let durable = appended.durable.await;
@@ -75,7 +81,7 @@ impl Broker {
     ) -> Result<(Arc<Partition>, Appended), ErrorCode> {
         let (topic, id) = (&partition.topic, partition.partition);
         let partition = self.find_partition(topic, TopicId::NONE, id)?;
-        let appended = partition.append_marker(marker);
+        let appended = partition.append_marker(&marker.as_end_txn());
         let appended = appended.map_err(|error| wire_error::of_marker(&error))?;
         Ok((partition, appended))
     }

@@ -11,9 +11,7 @@ use std::borrow::Cow;
 
 use bytes::BytesMut;
 use sprawl_core::config::{CompressionSetting, MessageTime, TopicConfig};
-use sprawl_core::partition::Claim;
-#[cfg(test)]
-use sprawl_core::partition::Verification;
+use sprawl_core::partition::{Claim, Verification};
 use sprawl_model::batch::{
     self, BatchBuilder, BatchError, BatchHeader, BatchOptions, RecordRef, Records, TimestampType,
 };
@@ -105,7 +103,6 @@ impl ValidBatch {
     }
 
     /// Says that the transaction coordinator knows this batch's transaction to be open.
-    #[cfg(test)]
     #[must_use]
     pub(crate) fn verified(mut self, verified: Option<Verification>) -> Self {
         self.claim.verified = verified;
@@ -118,7 +115,6 @@ impl ValidBatch {
     }
 
     /// The parsed header; its base offset and leader epoch are not yet assigned.
-    #[cfg(test)]
     pub(crate) fn header(&self) -> &BatchHeader {
         &self.header
     }

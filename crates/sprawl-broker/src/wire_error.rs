@@ -40,7 +40,8 @@ pub(crate) fn of_append(error: &AppendError) -> ErrorCode {
     }
 }
 
-fn of_sequence(error: &SequenceError) -> ErrorCode {
+/// Produce: a batch that does not follow its producer's others.
+pub(crate) fn of_sequence(error: &SequenceError) -> ErrorCode {
     match error {
         // Fatal for this instance: a newer one has taken over (KIP-98, KIP-588).
         SequenceError::FencedEpoch { .. } => ErrorCode::InvalidProducerEpoch,

@@ -24,7 +24,7 @@ pub use producers::{
 pub use sequence::{Claim, Origin, SequenceError, SequenceVerdict};
 pub use snapshot::{SNAPSHOT_VERSION, SnapshotError};
 pub use transactions::{CompletedTxn, EndTxn, MarkerError};
-pub use verification::{EpochBump, VERIFICATIONS_PER_PARTITION_MAX, Verification};
+pub use verification::{Asking, EpochBump, VERIFICATIONS_PER_PARTITION_MAX, Verification};
 
 #[cfg(test)]
 mod tests;

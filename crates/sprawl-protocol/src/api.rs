@@ -63,6 +63,9 @@ macro_rules! with_api_table {
                 "KIP-320 fencing v2, replica id v3";
             WriteTxnMarkers, 27, 1..=2, 1, 1, WriteTxnMarkersRequest, WriteTxnMarkersResponse,
                 "KIP-98, KIP-1228 transaction version v2";
+            TxnOffsetCommit, 28, 0..=5, 0, 3, TxnOffsetCommitRequest, TxnOffsetCommitResponse,
+                "KIP-320 leader epochs v2, KIP-447 members v3, KIP-890 abortable errors v4, implicit \
+                 add v5";
             DescribeAcls, 29, 1..=3, 1, 2, DescribeAclsRequest, DescribeAclsResponse,
                 "KIP-140, KIP-290 prefixed patterns; without an authorizer SECURITY_DISABLED";
             CreateAcls, 30, 1..=3, 1, 2, CreateAclsRequest, CreateAclsResponse,

@@ -65,6 +65,7 @@ crate_bodies! {
     ListTransactionsRequest, ListTransactionsResponse,
     OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse,
     WriteTxnMarkersResponse newest 1,
+    TxnOffsetCommitRequest, TxnOffsetCommitResponse,
     DescribeConfigsRequest, DescribeConfigsResponse,
     AlterConfigsRequest, AlterConfigsResponse,
     DescribeLogDirsRequest newest 4,

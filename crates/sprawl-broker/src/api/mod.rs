@@ -58,6 +58,7 @@ pub(crate) mod produce;
 pub(crate) mod remove_raft_voter;
 pub(crate) mod renew_delegation_token;
 pub(crate) mod sync_group;
+pub(crate) mod txn_offset_commit;
 pub(crate) mod unregister_broker;
 pub(crate) mod update_features;
 pub(crate) mod write_txn_markers;

@@ -135,6 +135,7 @@ async fn commit(
         group_instance_id: request.group_instance_id.as_ref().map(|id| id.to_string()),
         generation: request.generation_id_or_member_epoch,
         retention_ms: has_retention.then_some(request.retention_time_ms),
+        transaction: None,
         missing_group: if context.version < GROUP_ID_NOT_FOUND_VERSION {
             MissingGroup::IllegalGeneration
         } else {

@@ -1,8 +1,8 @@
 //! OffsetFetch (key 9): the positions a group has committed.
 //!
-//! Only durable positions are returned. `require_stable` changes nothing: no transaction can hold
-//! positions back, as there are none. From v8 several groups are asked for in one request; up to v7
-//! the one group is lifted into that form and lowered again in the response.
+//! Only durable positions are returned. Where a transaction has committed a position and is not
+//! decided, who asks for stable ones is told to come again. From v8 several groups are asked for in
+//! one request; up to v7 the one group is lifted into that form and lowered again in the response.
 //!
 //! Source: `KafkaApis.handleOffsetFetchRequest`; KIP-447 (require stable, v7), KIP-709 (batches,
 //! v8), KIP-848 (member epoch, v9: only for the consumer protocol), topic ids (v10).
@@ -35,24 +35,53 @@ const TOPIC_ID_VERSION: i16 = 10;
 /// "Nothing committed."
 const NO_OFFSET: i64 = -1;
 
+/// Whether a position may be told that a transaction is about to replace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stability {
+    Any,
+    Required,
+}
+
+/// What one group has committed, as one request may see it.
+struct HeldOffsets<'a> {
+    groups: &'a GroupShard,
+    group_id: &'a str,
+    stability: Stability,
+}
+
+impl HeldOffsets<'_> {
+    fn partition(&self, topic: &str, index: i32) -> OffsetFetchResponsePartitions {
+        let is_required = self.stability == Stability::Required;
+        if is_required && self.groups.is_unstable(self.group_id, topic, index) {
+            return failed(index, ErrorCode::UnstableOffsetCommit);
+        }
+        partition(index, self.groups.committed(self.group_id, topic, index))
+    }
+}
+
 /// Answers with committed offsets.
 pub(crate) async fn handle(
     broker: &Broker,
     context: &RequestContext,
     request: OffsetFetchRequest,
 ) -> OffsetFetchResponse {
+    let stability = if request.require_stable {
+        Stability::Required
+    } else {
+        Stability::Any
+    };
     if context.version >= BATCH_VERSION {
         let groups = request
             .groups
             .iter()
-            .map(|group| fetch(broker, context, group));
+            .map(|group| fetch(broker, context, group, stability));
         let groups = groups.collect();
         return OffsetFetchResponse {
             groups,
             ..OffsetFetchResponse::default()
         };
     }
-    lower(context, fetch(broker, context, &lift(request)))
+    lower(context, fetch(broker, context, &lift(request), stability))
 }
 
 fn lift(request: OffsetFetchRequest) -> OffsetFetchRequestGroup {
@@ -107,18 +136,24 @@ fn fetch(
     broker: &Broker,
     context: &RequestContext,
     asked: &OffsetFetchRequestGroup,
+    stability: Stability,
 ) -> OffsetFetchResponseGroup {
-    let read = broker
-        .coordinator
-        .read(&asked.group_id, |groups| match &asked.topics {
+    let read = broker.coordinator.read(&asked.group_id, |groups| {
+        let held = HeldOffsets {
+            groups,
+            group_id: &asked.group_id,
+            stability,
+        };
+        match &asked.topics {
             Some(topics) => {
                 let each = topics
                     .iter()
-                    .map(|topic| fetch_topic(broker, context, groups, (asked, topic)));
+                    .map(|topic| fetch_topic(broker, context, &held, topic));
                 each.collect()
             }
-            None => fetch_all(broker, context, groups, asked),
-        });
+            None => fetch_all(broker, context, &held),
+        }
+    });
     match read {
         Ok(topics) => OffsetFetchResponseGroup {
             group_id: asked.group_id.clone(),
@@ -132,8 +167,8 @@ fn fetch(
 fn fetch_topic(
     broker: &Broker,
     context: &RequestContext,
-    groups: &GroupShard,
-    (group, asked): (&OffsetFetchRequestGroup, &OffsetFetchRequestTopics),
+    held: &HeldOffsets<'_>,
+    asked: &OffsetFetchRequestTopics,
 ) -> OffsetFetchResponseTopics {
     let by_id = context.version >= TOPIC_ID_VERSION;
     let name = if by_id {
@@ -145,7 +180,7 @@ fn fetch_topic(
         Some(asked.name.to_string())
     };
     let partitions = asked.partition_indexes.iter().map(|&index| match &name {
-        Some(name) => partition(index, groups.committed(&group.group_id, name, index)),
+        Some(name) => held.partition(name, index),
         None => failed(index, ErrorCode::UnknownTopicId),
     });
     OffsetFetchResponseTopics {
@@ -158,13 +193,12 @@ fn fetch_topic(
 fn fetch_all(
     broker: &Broker,
     context: &RequestContext,
-    groups: &GroupShard,
-    asked: &OffsetFetchRequestGroup,
+    held: &HeldOffsets<'_>,
 ) -> Vec<OffsetFetchResponseTopics> {
     let mut by_topic: BTreeMap<&str, Vec<OffsetFetchResponsePartitions>> = BTreeMap::new();
-    for entry in groups.committed_all(&asked.group_id) {
+    for entry in held.groups.committed_all(held.group_id) {
         let of_topic = by_topic.entry(entry.topic).or_default();
-        of_topic.push(partition(entry.partition, Some(entry.committed)));
+        of_topic.push(held.partition(entry.topic, entry.partition));
     }
     let image = broker.image();
     let topics = by_topic.into_iter().filter_map(|(name, partitions)| {

@@ -7,6 +7,8 @@
 //! Source: `KafkaApis.handleProduceRequest`, `ReplicaManager.appendRecords`; KIP-467 (record
 //! errors), KIP-516.
 
+mod transactional;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,7 +27,7 @@ use crate::dispatch::{BadRequest, RequestContext};
 use crate::partition::Partition;
 use crate::quotas;
 use crate::replicated_log::{Appended, ReplicatedLog};
-use crate::validate::{self, InvalidBatch, RawBatch, RecordError, Rules};
+use crate::validate::{self, InvalidBatch, RawBatch, RecordError, Rules, ValidBatch};
 use crate::wire_error;
 
 /// "No timestamp": the topic keeps the producer's.
@@ -41,6 +43,14 @@ enum Acks {
     None,
     Leader,
     All,
+}
+
+/// What became of a request that has arrived.
+pub(crate) enum Begun {
+    /// Every batch is appended or refused.
+    Appended(PendingProduce),
+    /// The transaction coordinator is asked; the batches are appended when the future ends.
+    Admitting(BoxFuture<'static, PendingProduce>),
 }
 
 /// Appended batches whose durability is awaited.
@@ -84,6 +94,15 @@ impl From<ErrorCode> for Refusal {
     }
 }
 
+impl Refusal {
+    fn new(code: ErrorCode, error: &dyn std::fmt::Display) -> Self {
+        Self {
+            message: Some(error.to_string()),
+            ..Self::from(code)
+        }
+    }
+}
+
 impl From<InvalidBatch> for Refusal {
     fn from(error: InvalidBatch) -> Self {
         let (code, message) = (
@@ -102,21 +121,25 @@ impl From<InvalidBatch> for Refusal {
     }
 }
 
-/// Appends every batch of the request, in its order, and returns the waits.
-pub(crate) fn append(
-    broker: &Broker,
+/// Appends every batch of the request, in its order: now, unless the transaction coordinator has to
+/// be asked first.
+pub(crate) fn begin(
+    broker: &Arc<Broker>,
     context: &RequestContext,
     request: ProduceRequest,
-) -> PendingProduce {
+) -> Begun {
+    if request.transactional_id.is_none() {
+        return Begun::Appended(append(broker, context, request));
+    }
+    transactional::begin(broker, context, request)
+}
+
+/// Appends every batch of a request without a transaction and returns the waits.
+fn append(broker: &Broker, context: &RequestContext, request: ProduceRequest) -> PendingProduce {
     let clock = &broker.io().clock;
     let started = clock.monotonic();
     let acks = parse_acks(request.acks);
-    let refused = match acks {
-        Err(code) => Some(code),
-        // No transaction can be open: this broker has no transaction coordinator.
-        Ok(_) if request.transactional_id.is_some() => Some(ErrorCode::InvalidTxnState),
-        Ok(_) => None,
-    };
+    let refused = acks.err();
     let topics = request
         .topics
         .into_iter()
@@ -183,26 +206,37 @@ fn append_batch(
     partition: &Arc<Partition>,
     raw: RawBatch,
 ) -> Result<PendingPartition, Refusal> {
+    let batch = validate_batch(broker, context, partition, raw)?;
+    if batch.header().attributes.is_transactional() {
+        // A transaction without a name: nobody may write under it.
+        return Err(ErrorCode::TransactionalIdAuthorizationFailed.into());
+    }
+    append_valid(partition, batch)
+}
+
+fn validate_batch(
+    broker: &Broker,
+    context: &RequestContext,
+    partition: &Partition,
+    raw: RawBatch,
+) -> Result<ValidBatch, Refusal> {
     let topic = partition.config();
-    let now_ms = broker.io().clock.wall_ms();
     let rules = Rules {
         topic: &topic,
-        now_ms,
+        now_ms: broker.io().clock.wall_ms(),
         produce_version: context.version,
     };
-    let batch = validate::validate(raw, &rules)?;
+    Ok(validate::validate(raw, &rules)?)
+}
+
+fn append_valid(partition: &Partition, batch: ValidBatch) -> Result<PendingPartition, Refusal> {
     let Appended {
         base_offset,
         log_append_time,
         durable,
-    } = partition.append(batch).map_err(|error| {
-        let (code, message) = (wire_error::of_append(&error), Some(error.to_string()));
-        Refusal {
-            code,
-            message,
-            records: Vec::new(),
-        }
-    })?;
+    } = partition
+        .append(batch)
+        .map_err(|error| Refusal::new(wire_error::of_append(&error), &error))?;
     let log_start = partition.log_start();
     Ok(PendingPartition::Appended {
         base_offset,

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use sprawl_core::coordinator::AppendRefusal;
+use sprawl_core::partition::{EndTxn, MarkerError, SequenceError};
 use sprawl_io::net::BoxFuture;
 use sprawl_log::{AtLeastOne, Part, ReadRequest};
 use sprawl_model::{LeaderEpoch, Offset};
 
 use crate::partition::Partition;
-use crate::replicated_log::{AppendError, ReplicatedLog};
+use crate::replicated_log::{AppendError, AppendMarkerError, Appended, ReplicatedLog};
 use crate::validate::ValidBatch;
 
 /// How much is read at once while loading (`offsets.load.buffer.size`).
@@ -34,6 +35,9 @@ pub(super) trait CoordinatorLog: Debug + Send + Sync + 'static {
     /// Appends one batch, as acks=all does. Batches become durable in the order of these calls.
     fn append(&self, batch: BytesMut) -> Result<DurableOffset, AppendRefused>;
 
+    /// Appends the marker that ends a producer's transaction, as [`Self::append`] does.
+    fn append_marker(&self, end: &EndTxn) -> Result<DurableOffset, AppendRefused>;
+
     /// The epoch in which this broker leads the partition.
     fn leader_epoch(&self) -> LeaderEpoch;
 
@@ -45,6 +49,37 @@ pub(super) trait CoordinatorLog: Debug + Send + Sync + 'static {
 
     /// What people call it.
     fn name(&self) -> String;
+}
+
+fn refused_by_log(error: &sprawl_log::AppendError) -> AppendRefused {
+    match error {
+        sprawl_log::AppendError::DiskFull { .. } => AppendRefused::Refused(AppendRefusal::DiskFull),
+        _ => AppendRefused::Failed(error.to_string()),
+    }
+}
+
+/// A coordinator's own batches name no producer; those in a client's name may come too late.
+fn refused_by_sequence(error: &SequenceError) -> AppendRefused {
+    match error {
+        SequenceError::FencedEpoch { .. } => AppendRefused::Refused(AppendRefusal::FencedProducer),
+        SequenceError::TransactionState { .. } => {
+            AppendRefused::Refused(AppendRefusal::NotInTransaction)
+        }
+        // Like a full disk: there is no room now.
+        SequenceError::TooManyProducers => AppendRefused::Refused(AppendRefusal::DiskFull),
+        SequenceError::OutOfOrder { .. } | SequenceError::NegativeSequence { .. } => {
+            AppendRefused::Failed(error.to_string())
+        }
+    }
+}
+
+fn durable_offset(appended: Appended) -> DurableOffset {
+    Box::pin(async move {
+        let durable = appended.durable.await;
+        durable
+            .map(sprawl_log::Durable::into_inner)
+            .map_err(|error| error.to_string())
+    })
 }
 
 /// A partition of an internal topic.
@@ -67,20 +102,26 @@ impl CoordinatorLog for PartitionLog {
         }
         let batch = ValidBatch::from_broker(batch)
             .map_err(|error| AppendRefused::Failed(error.to_string()))?;
-        let appended = self.partition.append(batch).map_err(|error| match error {
-            AppendError::Log(sprawl_log::AppendError::DiskFull { .. }) => {
-                AppendRefused::Refused(AppendRefusal::DiskFull)
+        let appended = self.partition.append(batch);
+        let appended = appended.map_err(|error| match error {
+            AppendError::Log(error) => refused_by_log(&error),
+            AppendError::Sequence(error) => refused_by_sequence(&error),
+        })?;
+        Ok(durable_offset(appended))
+    }
+
+    fn append_marker(&self, end: &EndTxn) -> Result<DurableOffset, AppendRefused> {
+        let appended = self.partition.append_marker(end);
+        let appended = appended.map_err(|error| match error {
+            AppendMarkerError::Log(error) => refused_by_log(&error),
+            AppendMarkerError::Marker(MarkerError::FencedEpoch { .. }) => {
+                AppendRefused::Refused(AppendRefusal::FencedProducer)
             }
-            AppendError::Log(_) | AppendError::Sequence(_) => {
-                AppendRefused::Failed(error.to_string())
+            AppendMarkerError::Marker(MarkerError::FencedCoordinator { .. }) => {
+                AppendRefused::Refused(AppendRefusal::FencedCoordinator)
             }
         })?;
-        Ok(Box::pin(async move {
-            let durable = appended.durable.await;
-            durable
-                .map(sprawl_log::Durable::into_inner)
-                .map_err(|error| error.to_string())
-        }))
+        Ok(durable_offset(appended))
     }
 
     fn leader_epoch(&self) -> LeaderEpoch {

@@ -33,6 +33,7 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use sprawl_core::coordinator::{Machine, Token};
 use sprawl_core::metadata::MetadataImage;
+use sprawl_io::net::BoxFuture;
 use sprawl_io::{Io, time};
 use sprawl_model::{PartitionId, TenantId, TopicId, TopicPartition};
 
@@ -130,6 +131,18 @@ impl<M: Machine> Coordinator<M> {
         let token = Token(self.next_token.fetch_add(1, Ordering::Relaxed));
         let reply = shard.ask(token, request(token))?;
         reply.await.map_err(|_| CoordinatorError::NotCoordinator)
+    }
+
+    /// Gives a request to the shard of a partition, now; the future waits for the answer.
+    pub(crate) fn ask_partition(
+        &self,
+        partition: PartitionId,
+        request: impl FnOnce(Token) -> M::Input,
+    ) -> BoxFuture<'static, Result<M::Response, CoordinatorError>> {
+        let token = Token(self.next_token.fetch_add(1, Ordering::Relaxed));
+        let shard = self.shard(partition);
+        let asked = shard.and_then(|shard| shard.ask(token, request(token)));
+        Box::pin(async move { asked?.await.map_err(|_| CoordinatorError::NotCoordinator) })
     }
 
     /// As [`Self::submit`], but waits no longer than `wait_max`.

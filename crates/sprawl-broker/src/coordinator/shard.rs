@@ -300,6 +300,9 @@ impl<M: Machine> Shard<M> {
     }
 
     fn append(&self, kind: BatchKind, records: &[Record]) -> Result<DurableOffset, AppendRefused> {
+        if let BatchKind::Marker(end) = kind {
+            return self.log.append_marker(&end);
+        }
         let batch = build_batch(kind, records, self.io.clock.wall_ms())?;
         self.log.append(batch)
     }
@@ -371,6 +374,7 @@ fn options(kind: BatchKind) -> BatchOptions {
         BatchKind::Plain => (ProducerIdAndEpoch::NONE, false, false),
         BatchKind::Transactional(producer) => (producer, true, false),
         BatchKind::Control(producer) => (producer, true, true),
+        BatchKind::Marker(_) => unreachable!("the partition builds markers"),
     };
     BatchOptions {
         producer_id: producer.producer_id,

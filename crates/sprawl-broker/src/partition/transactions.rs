@@ -7,28 +7,33 @@
 
 use std::sync::atomic::Ordering;
 
-use sprawl_core::partition::ActiveProducer;
-#[cfg(test)]
-use sprawl_core::partition::{EpochBump, SequenceError, Verification};
-use sprawl_model::Offset;
+use sprawl_core::partition::{ActiveProducer, Asking, EndTxn, SequenceError, Verification};
 use sprawl_model::batch::BatchHeader;
+use sprawl_model::{Offset, ProducerId};
 
 use super::{Partition, Sequencer, replay};
 use crate::replicated_log::{AppendMarkerError, Appended};
-use crate::transaction_marker::TxnMarker;
 
 impl Partition {
     /// Begins the verification of a transactional batch; `None` where its transaction is open here
     /// already, and the coordinator need not be asked.
-    #[cfg(test)]
     pub(crate) fn begin_verification(
         &self,
-        header: &BatchHeader,
-        bump: EpochBump,
+        asking: Asking,
     ) -> Result<Option<Verification>, SequenceError> {
         let now_ms = self.clock.wall_ms();
+        self.sequencer()
+            .producers
+            .begin_verification(asking, now_ms)
+    }
+
+    /// Takes note that the transaction coordinator has agreed to what this broker will write in a
+    /// producer's name.
+    pub(crate) fn confirm_verification(&self, producer_id: ProducerId, verified: Verification) {
         let mut sequencer = self.sequencer();
-        sequencer.producers.begin_verification(header, bump, now_ms)
+        sequencer
+            .producers
+            .confirm_verification(producer_id, verified);
     }
 
     /// Every producer that the partition remembers, by id.
@@ -36,18 +41,14 @@ impl Partition {
         self.sequencer().producers.active().collect()
     }
 
-    pub(super) fn end_transaction(
-        &self,
-        marker: &TxnMarker,
-    ) -> Result<Appended, AppendMarkerError> {
+    pub(super) fn end_transaction(&self, end: &EndTxn) -> Result<Appended, AppendMarkerError> {
         let now_ms = self.clock.wall_ms();
-        let end = marker.as_end_txn();
         let bytes = end
             .marker
             .build(end.producer_id, end.producer_epoch, now_ms);
         let mut header = BatchHeader::parse(&bytes).expect("the batch was built above");
         let mut sequencer = self.sequencer();
-        sequencer.producers.check_marker(&end)?;
+        sequencer.producers.check_marker(end)?;
         let pending = self.append_at_end(&sequencer, bytes, &mut header)?;
         let producers = &mut sequencer.producers;
         if let Some(completed) = producers.record_marker(&header, end.marker, now_ms) {

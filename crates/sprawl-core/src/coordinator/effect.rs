@@ -7,6 +7,7 @@ use sprawl_model::{Offset, ProducerIdAndEpoch, TopicPartition};
 
 use super::record::Record;
 use crate::metadata::MetadataImage;
+use crate::partition::EndTxn;
 
 /// The time of a step. Timers run on the monotonic clock, so that a jump of the wall clock expires
 /// no member; timestamps that are stored come from the wall clock.
@@ -33,8 +34,10 @@ pub enum BatchKind {
     Plain,
     /// The records count once the producer's transaction is committed.
     Transactional(ProducerIdAndEpoch),
-    /// A control record: it ends the producer's transaction in this partition.
+    /// A control record read back: it ends the producer's transaction in this partition.
     Control(ProducerIdAndEpoch),
+    /// A control record to be written, built by the partition; the append brings no records.
+    Marker(EndTxn),
 }
 
 /// One thing that happened to a shard, whichever coordinator it belongs to.
@@ -73,6 +76,12 @@ pub enum AppendRefusal {
     TooLarge,
     /// The disk is full.
     DiskFull,
+    /// The producer has a newer epoch in this partition.
+    FencedProducer,
+    /// The partition knows of no open transaction of the producer.
+    NotInTransaction,
+    /// A newer transaction coordinator has written here.
+    FencedCoordinator,
 }
 
 /// One thing to do. `Errand` is what a machine asks for beyond its log, replies and timers; most
@@ -88,7 +97,7 @@ pub enum Effect<Response, Timer, Errand = Infallible> {
         append: AppendId,
         /// What the batch's header says.
         kind: BatchKind,
-        /// The records, at least one.
+        /// The records, at least one, and none with a marker.
         records: Vec<Record>,
     },
     /// Raise [`Event::Timer`] at the deadline, in monotonic milliseconds. Setting a timer again

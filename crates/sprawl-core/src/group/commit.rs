@@ -1,9 +1,14 @@
 //! What happens when offsets are committed?
 //!
-//! Source: OffsetCommit 2 to 10; a commit without a generation makes a simple group, which has no
-//! protocol type and no record of its own.
+//! Offsets of a transaction are written at once and count when its marker stands behind them.
+//!
+//! Source: OffsetCommit 2 to 10, TxnOffsetCommit 0 to 5 (KIP-98, KIP-447); a commit without a
+//! generation makes a simple group, which has no protocol type and no record of its own.
+
+use std::collections::BTreeSet;
 
 use sprawl_model::TopicPartition;
+use sprawl_model::batch::{ControlKind, TxnOutcome};
 
 use super::any::Group;
 use super::error::GroupError;
@@ -12,7 +17,8 @@ use super::records::{RecordKey, offset_commit_value};
 use super::request::{CommitOffset, MissingGroup, OffsetCommitRequest, Response};
 use super::shard::{AfterAppend, Context, Groups, Tombstone};
 use crate::coordinator::wire::fits;
-use crate::coordinator::{Record, Token};
+use crate::coordinator::{BatchKind, Record, Token};
+use crate::partition::EndTxn;
 
 pub(super) fn on_offset_commit(
     groups: &mut Groups,
@@ -77,11 +83,15 @@ fn commit(cx: &mut Context<'_>, token: Token, request: OffsetCommitRequest) {
             topic: commit.topic,
             partition: commit.partition,
             committed: Some(committed),
+            transaction: request.transaction.map(|producer| producer.producer_id),
         });
         results.push(Ok(()));
     }
     if !records.is_empty() {
-        cx.append(records, changes, AfterAppend::Nothing);
+        let kind = request
+            .transaction
+            .map_or(BatchKind::Plain, BatchKind::Transactional);
+        cx.append_kind(kind, records, changes, AfterAppend::Nothing);
     }
     cx.reply_when_durable(token, Response::OffsetCommit(Ok(results)));
 }
@@ -97,6 +107,26 @@ fn validate_offset(cx: &Context<'_>, commit: &CommitOffset) -> Result<(), GroupE
     Ok(())
 }
 
+/// A transaction that has offsets here has ended: its marker is written. What follows it in the log
+/// belongs to the producer's next transaction.
+pub(super) fn on_end_transaction(cx: &mut Context<'_>, token: Token, end: EndTxn) {
+    let after = AfterAppend::TransactionEnded {
+        producer_id: end.producer_id,
+        outcome: end.marker.outcome,
+    };
+    cx.append_kind(BatchKind::Marker(end), Vec::new(), Vec::new(), after);
+    cx.reply_when_durable(token, Response::EndTransaction(Ok(())));
+}
+
+/// What a control record of the log says of its transaction.
+pub(super) fn outcome_of(record: &Record) -> Option<TxnOutcome> {
+    match ControlKind::of_key(&record.key) {
+        ControlKind::Commit => Some(TxnOutcome::Commit),
+        ControlKind::Abort => Some(TxnOutcome::Abort),
+        ControlKind::Other => None,
+    }
+}
+
 /// Topics or partitions are gone: so are the offsets committed for them.
 pub(super) fn on_partitions_deleted(
     offsets: &Offsets,
@@ -104,11 +134,13 @@ pub(super) fn on_partitions_deleted(
     partitions: &[TopicPartition],
 ) {
     let mut tombstones = Vec::new();
-    for group_id in offsets.group_ids() {
+    let mut group_ids: BTreeSet<&String> = offsets.group_ids().collect();
+    group_ids.extend(offsets.pending.group_ids());
+    for group_id in group_ids {
         let held = partitions.iter().filter(|deleted| {
-            offsets
-                .get(group_id, &deleted.topic, deleted.partition.0)
-                .is_some()
+            let (topic, partition) = (&deleted.topic, deleted.partition.0);
+            offsets.get(group_id, topic, partition).is_some()
+                || offsets.pending.contains(group_id, topic, partition)
         });
         tombstones.extend(
             held.map(|deleted| Tombstone::offset(group_id, &deleted.topic, deleted.partition.0)),

@@ -53,6 +53,13 @@ impl GroupShard {
         self.offsets.get(group_id, topic, partition)
     }
 
+    /// Whether the offset of a partition is about to change: a transaction that has committed one
+    /// is not decided yet.
+    pub fn is_unstable(&self, group_id: &str, topic: &str, partition: i32) -> bool {
+        self.offsets.pending.contains(group_id, topic, partition)
+            || self.appends.has_pending(group_id, topic, partition)
+    }
+
     /// Every committed offset of a group, by topic and partition.
     pub fn committed_all(&self, group_id: &str) -> impl Iterator<Item = OffsetEntry<'_>> {
         let group_id = self.groups.contains_key(group_id).then_some(group_id);

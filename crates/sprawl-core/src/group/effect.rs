@@ -10,6 +10,7 @@ use super::request::{
 };
 use crate::coordinator::{AppendId, AppendOutcome, Event, Token};
 use crate::metadata::MetadataImage;
+use crate::partition::EndTxn;
 
 /// Names a timer. Setting a timer again replaces its deadline.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,6 +55,9 @@ pub enum Input {
     OffsetCommit(Token, OffsetCommitRequest),
     /// An OffsetDelete request.
     OffsetDelete(Token, OffsetDeleteRequest),
+    /// A producer's transaction has ended: its marker is to be written, and its offsets count or
+    /// not.
+    EndTransaction(Token, EndTxn),
     /// The groups of a DeleteGroups request that live in this shard.
     DeleteGroups(Token, Vec<String>),
     /// These partitions are gone from the cluster; their committed offsets go too.

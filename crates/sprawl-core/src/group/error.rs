@@ -55,6 +55,15 @@ pub enum GroupError {
     /// The coordinator has given up this partition.
     #[error("this broker no longer coordinates the group")]
     NotCoordinator,
+    /// A newer instance of the transactional producer has written.
+    #[error("producer epoch is older than one that has written")]
+    InvalidProducerEpoch,
+    /// The producer has no transaction that its coordinator knows to be open.
+    #[error("producer has no open transaction in the group's partition")]
+    InvalidTxnState,
+    /// A newer transaction coordinator has ended a transaction of the producer.
+    #[error("transaction coordinator is older than one that has written")]
+    TransactionCoordinatorFenced,
 }
 
 impl From<AppendRefusal> for GroupError {
@@ -62,6 +71,9 @@ impl From<AppendRefusal> for GroupError {
         match refusal {
             AppendRefusal::TooLarge => Self::UnknownServerError,
             AppendRefusal::DiskFull => Self::CoordinatorNotAvailable,
+            AppendRefusal::FencedProducer => Self::InvalidProducerEpoch,
+            AppendRefusal::NotInTransaction => Self::InvalidTxnState,
+            AppendRefusal::FencedCoordinator => Self::TransactionCoordinatorFenced,
         }
     }
 }

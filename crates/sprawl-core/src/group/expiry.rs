@@ -15,10 +15,13 @@ pub(super) fn on_offset_expiry(groups: &mut Groups, offsets: &Offsets, cx: &mut 
     let mut expired_groups = Vec::new();
     for (group_id, group) in groups.iter() {
         let in_flight = cx.appends.partitions_in_flight(group_id);
-        let mut is_held = !in_flight.is_empty();
+        // A group is not forgotten under a transaction.
+        let mut is_held = !in_flight.is_empty() || offsets.pending.has_any(group_id);
         for entry in offsets.of_group(group_id) {
             let key = (entry.topic.to_owned(), entry.partition);
+            let pending = &offsets.pending;
             let expired = !in_flight.contains(&key)
+                && !pending.contains(group_id, entry.topic, entry.partition)
                 && !group.is_subscribed_to(entry.topic)
                 && is_expired(group, cx, entry.committed);
             if expired {

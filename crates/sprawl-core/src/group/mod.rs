@@ -30,6 +30,7 @@ mod expiry;
 )]
 mod modern;
 mod offsets;
+mod pending;
 mod records;
 mod remove;
 mod request;

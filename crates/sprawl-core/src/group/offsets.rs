@@ -4,6 +4,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use sprawl_model::ProducerId;
+use sprawl_model::batch::TxnOutcome;
+
+use super::pending::{OffsetKey, PendingOffsets};
+
 /// What a group committed for one partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommittedOffset {
@@ -38,14 +43,25 @@ pub(super) struct OffsetChange {
     pub(super) partition: i32,
     /// `None` deletes.
     pub(super) committed: Option<CommittedOffset>,
+    /// Whose transaction it belongs to; it counts when that is committed.
+    pub(super) transaction: Option<ProducerId>,
 }
 
-type ByTopic = BTreeMap<String, BTreeMap<i32, CommittedOffset>>;
+/// A commit and its place among all of the shard, in the order of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Held {
+    committed: CommittedOffset,
+    place: u64,
+}
+
+type ByTopic = BTreeMap<String, BTreeMap<i32, Held>>;
 
 /// The committed offsets of a shard.
 #[derive(Debug, Default)]
 pub(super) struct Offsets {
     by_group: BTreeMap<String, ByTopic>,
+    pub(super) pending: PendingOffsets,
+    next_place: u64,
 }
 
 impl Offsets {
@@ -55,7 +71,8 @@ impl Offsets {
         topic: &str,
         partition: i32,
     ) -> Option<&CommittedOffset> {
-        self.by_group.get(group_id)?.get(topic)?.get(&partition)
+        let held = self.by_group.get(group_id)?.get(topic)?.get(&partition);
+        held.map(|held| &held.committed)
     }
 
     pub(super) fn of_group<'a>(
@@ -67,13 +84,11 @@ impl Offsets {
             .into_iter()
             .flatten()
             .flat_map(|(topic, partitions)| {
-                partitions
-                    .iter()
-                    .map(move |(partition, committed)| OffsetEntry {
-                        topic,
-                        partition: *partition,
-                        committed,
-                    })
+                partitions.iter().map(move |(partition, held)| OffsetEntry {
+                    topic,
+                    partition: *partition,
+                    committed: &held.committed,
+                })
             })
     }
 
@@ -81,17 +96,41 @@ impl Offsets {
         self.by_group.keys()
     }
 
+    /// Applies a change; changes are applied in the order of the log.
     pub(super) fn apply(&mut self, change: OffsetChange) {
-        match change.committed {
-            Some(committed) => {
-                self.by_group
-                    .entry(change.group_id)
-                    .or_default()
-                    .entry(change.topic)
-                    .or_default()
-                    .insert(change.partition, committed);
+        let key = (change.group_id, change.topic, change.partition);
+        let place = self.next_place;
+        self.next_place += 1;
+        match (change.committed, change.transaction) {
+            (Some(committed), None) => self.insert(key, Held { committed, place }),
+            (Some(committed), Some(producer_id)) => {
+                self.pending
+                    .insert(producer_id, key, Held { committed, place });
             }
-            None => self.remove(&change.group_id, &change.topic, change.partition),
+            (None, _) => {
+                self.remove(&key.0, &key.1, key.2);
+                self.pending.remove(&key);
+            }
+        }
+    }
+
+    /// Ends a producer's transaction: what it has pending counts, or is dropped.
+    pub(super) fn end_transaction(&mut self, producer_id: ProducerId, outcome: TxnOutcome) {
+        let pending = self.pending.take(producer_id);
+        if outcome == TxnOutcome::Commit {
+            for (key, held) in pending {
+                self.insert(key, held);
+            }
+        }
+    }
+
+    /// Keeps a commit, unless one that stands behind it in the log is there already.
+    fn insert(&mut self, (group_id, topic, partition): OffsetKey, held: Held) {
+        let topics = self.by_group.entry(group_id).or_default();
+        let partitions = topics.entry(topic).or_default();
+        let known = partitions.get(&partition).map(|known| known.place);
+        if known.is_none_or(|known| known < held.place) {
+            partitions.insert(partition, held);
         }
     }
 

@@ -45,6 +45,7 @@ pub(super) fn delete_group(
     (group_id, tombstones): (&str, &mut Vec<Tombstone>),
 ) -> Option<Group> {
     let mut partitions = cx.appends.partitions_in_flight(group_id);
+    partitions.extend(offsets.pending.partitions(group_id));
     let held = offsets.of_group(group_id);
     partitions.extend(held.map(|entry| (entry.topic.to_owned(), entry.partition)));
     let each = partitions.iter();
@@ -101,7 +102,8 @@ fn offset_delete(
         results.push(Ok(()));
         let key = (topic.clone(), *partition);
         let is_held = offsets.get(group.group_id(), topic, *partition).is_some();
-        if (is_held || in_flight.contains(&key)) && written.insert(key) {
+        let is_pending = (offsets.pending).contains(group.group_id(), topic, *partition);
+        if (is_held || is_pending || in_flight.contains(&key)) && written.insert(key) {
             tombstones.push(Tombstone::offset(group.group_id(), topic, *partition));
         }
     }

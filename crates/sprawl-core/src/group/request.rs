@@ -4,6 +4,8 @@
 
 use bytes::Bytes;
 
+use sprawl_model::ProducerIdAndEpoch;
+
 use super::error::GroupError;
 
 /// Whether a new dynamic member must join a second time with its new id (JoinGroup v4, KIP-394).
@@ -143,6 +145,8 @@ pub struct OffsetCommitRequest {
     pub generation: i32,
     /// A retention of its own (OffsetCommit v2 to v4).
     pub retention_ms: Option<i64>,
+    /// The transaction in which the offsets are committed: they count when it is.
+    pub transaction: Option<ProducerIdAndEpoch>,
     /// Set by the request's version.
     pub missing_group: MissingGroup,
     /// What to commit.
@@ -188,6 +192,8 @@ pub enum Response {
     OffsetCommit(Result<Vec<Result<(), GroupError>>, GroupError>),
     /// To OffsetDelete: one result a partition.
     OffsetDelete(Result<Vec<Result<(), GroupError>>, GroupError>),
+    /// To the end of a transaction.
+    EndTransaction(Result<(), GroupError>),
     /// To DeleteGroups: one result a group.
     DeleteGroups(Vec<(String, Result<(), GroupError>)>),
 }

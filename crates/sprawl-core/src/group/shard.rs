@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use sprawl_model::Offset;
+use sprawl_model::batch::TxnOutcome;
+use sprawl_model::{Offset, ProducerId, ProducerIdAndEpoch};
 
 use super::any::Group;
 use super::classic::records::GroupValue;
@@ -15,7 +16,7 @@ use super::classic::{
     AssignmentStored, ClassicGroup, StaticReturn, on_assignment_appended, on_heartbeat, on_join,
     on_leave, on_session_timeout, on_static_return_appended, on_sync,
 };
-use super::commit::{on_offset_commit, on_partitions_deleted};
+use super::commit::{on_end_transaction, on_offset_commit, on_partitions_deleted, outcome_of};
 use super::effect::{Effect, Input, TimerId};
 use super::error::GroupError;
 use super::expiry::on_offset_expiry;
@@ -29,6 +30,7 @@ use crate::coordinator::{
     AppendId, AppendOutcome, BatchKind, Machine, Now, Record, RecordError, Replayed, Token,
 };
 use crate::metadata::MetadataImage;
+use crate::partition::EndTxn;
 
 /// Every group of one partition of `__consumer_offsets`.
 #[derive(Debug)]
@@ -36,7 +38,7 @@ pub struct GroupShard {
     pub(super) settings: GroupSettings,
     pub(super) groups: Groups,
     pub(super) offsets: Offsets,
-    appends: Appends,
+    pub(super) appends: Appends,
     metadata: Arc<MetadataImage>,
 }
 
@@ -51,6 +53,11 @@ pub(super) enum AfterAppend {
     Assignment(AssignmentStored),
     /// A static member that came back under a new id is answered.
     StaticReturn(Box<StaticReturn>),
+    /// What the producer's transaction has pending counts, or is dropped.
+    TransactionEnded {
+        producer_id: ProducerId,
+        outcome: TxnOutcome,
+    },
     /// Groups that were forgotten come back if the log does not take their tombstones.
     Deletion(Vec<Group>),
 }
@@ -84,6 +91,17 @@ impl Appends {
             .filter(|change| change.group_id == group_id && change.committed.is_some())
             .map(|change| (change.topic.clone(), change.partition))
             .collect()
+    }
+
+    /// Whether an offset of a transaction is written but not yet durable.
+    pub(super) fn has_pending(&self, group_id: &str, topic: &str, partition: i32) -> bool {
+        let mut changes = self.in_flight.values().flat_map(|append| &append.changes);
+        changes.any(|change| {
+            change.transaction.is_some()
+                && change.partition == partition
+                && change.topic == topic
+                && change.group_id == group_id
+        })
     }
 }
 
@@ -129,7 +147,18 @@ impl Context<'_> {
         changes: Vec<OffsetChange>,
         after: AfterAppend,
     ) {
-        assert!(!records.is_empty(), "an append has records");
+        self.append_kind(BatchKind::Plain, records, changes, after);
+    }
+
+    pub(super) fn append_kind(
+        &mut self,
+        kind: BatchKind,
+        records: Vec<Record>,
+        changes: Vec<OffsetChange>,
+        after: AfterAppend,
+    ) {
+        let is_marker = matches!(kind, BatchKind::Marker(_));
+        assert!(records.is_empty() == is_marker, "an append has records");
         let append = AppendId(self.appends.next);
         self.appends.next += 1;
         let in_flight = InFlight {
@@ -141,7 +170,7 @@ impl Context<'_> {
         self.appended = Some(append);
         self.effects.push(Effect::Append {
             append,
-            kind: BatchKind::Plain,
+            kind,
             records,
         });
     }
@@ -208,6 +237,7 @@ impl Tombstone {
                 topic: topic.clone(),
                 partition: *partition,
                 committed: None,
+                transaction: None,
             }),
             RecordKey::Group { .. } | RecordKey::Unknown { .. } => None,
         }
@@ -233,9 +263,17 @@ impl Machine for GroupShard {
 
     fn replay(&mut self, batch: BatchKind, record: &Record) -> Result<Replayed, RecordError> {
         match batch {
-            BatchKind::Plain | BatchKind::Transactional(_) => self.replay_record(record),
-            // Control batches end transactions, which hold no offsets of this coordinator.
-            BatchKind::Control(_) => Ok(Replayed::Applied),
+            BatchKind::Plain => self.replay_record(record, None),
+            BatchKind::Transactional(producer) => {
+                self.replay_record(record, Some(producer.producer_id))
+            }
+            BatchKind::Control(ProducerIdAndEpoch { producer_id, .. })
+            | BatchKind::Marker(EndTxn { producer_id, .. }) => {
+                if let Some(outcome) = outcome_of(record) {
+                    self.offsets.end_transaction(producer_id, outcome);
+                }
+                Ok(Replayed::Applied)
+            }
         }
     }
 
@@ -265,6 +303,7 @@ impl Machine for GroupShard {
             Input::Heartbeat(token, request) => on_heartbeat(groups, cx, token, &request),
             Input::Leave(token, request) => on_leave(groups, cx, token, request),
             Input::OffsetCommit(token, request) => on_offset_commit(groups, cx, token, request),
+            Input::EndTransaction(token, end) => on_end_transaction(cx, token, end),
             Input::OffsetDelete(token, request) => {
                 on_offset_delete(groups, offsets, cx, token, &request);
             }
@@ -281,7 +320,11 @@ impl Machine for GroupShard {
 }
 
 impl GroupShard {
-    fn replay_record(&mut self, record: &Record) -> Result<Replayed, RecordError> {
+    fn replay_record(
+        &mut self,
+        record: &Record,
+        transaction: Option<ProducerId>,
+    ) -> Result<Replayed, RecordError> {
         match RecordKey::decode(&record.key)? {
             RecordKey::OffsetCommit {
                 group_id,
@@ -298,6 +341,7 @@ impl GroupShard {
                     topic,
                     partition,
                     committed,
+                    transaction,
                 };
                 if change.committed.is_some() {
                     // Groups that only hold offsets have no record of their own.
@@ -381,6 +425,7 @@ fn refused(response: Response, error: GroupError) -> Response {
         Response::Leave(_) => Response::Leave(Err(error)),
         Response::OffsetCommit(_) => Response::OffsetCommit(Err(error)),
         Response::OffsetDelete(_) => Response::OffsetDelete(Err(error)),
+        Response::EndTransaction(_) => Response::EndTransaction(Err(error)),
         Response::DeleteGroups(results) => Response::DeleteGroups(
             results
                 .into_iter()
@@ -458,6 +503,13 @@ fn on_durable(
         // A commit whose group has been deleted meanwhile is followed by its tombstone.
         offsets.apply(change);
     }
+    if let AfterAppend::TransactionEnded {
+        producer_id,
+        outcome,
+    } = in_flight.after
+    {
+        offsets.end_transaction(producer_id, outcome);
+    }
     for reply in in_flight.replies {
         cx.reply(reply.token, reply.durable);
     }
@@ -473,7 +525,7 @@ pub(super) enum Stored {
 
 fn after_append(groups: &mut Groups, cx: &mut Context<'_>, after: AfterAppend, stored: Stored) {
     match after {
-        AfterAppend::Nothing => {}
+        AfterAppend::Nothing | AfterAppend::TransactionEnded { .. } => {}
         AfterAppend::Deletion(deleted) => {
             if let Stored::No(_) = stored {
                 restore(groups, deleted);

@@ -1,7 +1,7 @@
 //! The rule for a producer's next batch: epoch, sequence, and whether its transaction is known.
 
 use sprawl_model::batch::BatchHeader;
-use sprawl_model::{Offset, ProducerEpoch, ProducerId, Sequence};
+use sprawl_model::{Offset, ProducerEpoch, ProducerId, ProducerIdAndEpoch, Sequence};
 
 use super::producers::{BatchMetadata, PRODUCERS_PER_PARTITION_MAX, ProducerState, ProducerStates};
 use super::verification::{EpochBump, Pending, Verification};
@@ -127,7 +127,7 @@ impl ProducerStates {
             }
         }
         if let Some(state) = state {
-            check_epoch(state, header)?;
+            check_epoch(state, producer_of(header))?;
         }
         self.check_transaction(state, header, claim)?;
         if claim.origin == Origin::Client {
@@ -167,11 +167,20 @@ impl ProducerStates {
             };
         }
         let continues = open.is_some_and(|state| state.epoch == header.producer_epoch);
-        if continues || self.verifications.holds(producer_id, claim.verified) {
+        let is_confirmed = claim.origin == Origin::Coordinator
+            && self.verifications.is_confirmed(producer_of(header));
+        if continues || is_confirmed || self.verifications.holds(producer_id, claim.verified) {
             Ok(())
         } else {
             refused("has no transaction here that its coordinator knows to be open")
         }
+    }
+}
+
+fn producer_of(header: &BatchHeader) -> ProducerIdAndEpoch {
+    ProducerIdAndEpoch {
+        producer_id: header.producer_id,
+        producer_epoch: header.producer_epoch,
     }
 }
 
@@ -189,13 +198,13 @@ fn find_duplicate<'a>(state: &'a ProducerState, header: &BatchHeader) -> Option<
 /// Refuses a batch of an older instance of its producer.
 pub(super) fn check_epoch(
     state: &ProducerState,
-    header: &BatchHeader,
+    producer: ProducerIdAndEpoch,
 ) -> Result<(), SequenceError> {
-    if header.producer_epoch < state.epoch {
+    if producer.producer_epoch < state.epoch {
         return Err(SequenceError::FencedEpoch {
-            producer_id: header.producer_id,
+            producer_id: producer.producer_id,
             current: state.epoch,
-            found: header.producer_epoch,
+            found: producer.producer_epoch,
         });
     }
     Ok(())

@@ -9,8 +9,7 @@
 
 use std::collections::BTreeMap;
 
-use sprawl_model::batch::BatchHeader;
-use sprawl_model::{ProducerEpoch, ProducerId, Sequence};
+use sprawl_model::{ProducerEpoch, ProducerId, ProducerIdAndEpoch, Sequence};
 
 use super::producers::ProducerStates;
 use super::sequence::{SequenceError, check_epoch};
@@ -32,12 +31,25 @@ pub enum EpochBump {
     AtInit,
 }
 
+/// Who asks to write in a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asking {
+    /// The producer.
+    pub producer: ProducerIdAndEpoch,
+    /// The sequence of its first record, -1 for what this broker writes in its name.
+    pub base_sequence: Sequence,
+    /// How its epoch grows.
+    pub bump: EpochBump,
+}
+
 /// A round that has not ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Pending {
     number: Verification,
     started_ms: i64,
     epoch: ProducerEpoch,
+    /// The coordinator has agreed: batches that this broker writes for the producer need no number.
+    is_confirmed: bool,
     pub(super) lowest_sequence: Sequence,
     pub(super) bump: EpochBump,
 }
@@ -60,6 +72,13 @@ impl Verifications {
         number.is_some() && number == verified
     }
 
+    /// Says whether the producer's round under way has the coordinator's consent.
+    pub(super) fn is_confirmed(&self, producer: ProducerIdAndEpoch) -> bool {
+        let pending = self.pending.get(&producer.producer_id);
+        pending
+            .is_some_and(|pending| pending.is_confirmed && pending.epoch == producer.producer_epoch)
+    }
+
     /// Ends the producer's round: its transaction has begun here, or is over.
     pub(super) fn end(&mut self, producer_id: ProducerId) {
         self.pending.remove(&producer_id);
@@ -71,9 +90,14 @@ impl Verifications {
             .retain(|_, pending| now_ms.saturating_sub(pending.started_ms) < expiration_ms);
     }
 
-    fn begin(&mut self, header: &BatchHeader, bump: EpochBump, now_ms: i64) -> Verification {
-        if let Some(pending) = self.pending.get_mut(&header.producer_id) {
-            pending.lower(header);
+    fn begin(&mut self, asking: Asking, now_ms: i64) -> Verification {
+        let Asking {
+            producer,
+            base_sequence,
+            bump,
+        } = asking;
+        if let Some(pending) = self.pending.get_mut(&producer.producer_id) {
+            pending.lower(producer.producer_epoch, base_sequence);
             return pending.number;
         }
         self.make_room();
@@ -81,11 +105,12 @@ impl Verifications {
         let pending = Pending {
             number: Verification(self.last),
             started_ms: now_ms,
-            epoch: header.producer_epoch,
-            lowest_sequence: header.base_sequence,
+            epoch: producer.producer_epoch,
+            is_confirmed: false,
+            lowest_sequence: base_sequence,
             bump,
         };
-        self.pending.insert(header.producer_id, pending);
+        self.pending.insert(producer.producer_id, pending);
         pending.number
     }
 
@@ -103,13 +128,13 @@ impl Verifications {
 }
 
 impl Pending {
-    fn lower(&mut self, header: &BatchHeader) {
-        let is_newer = header.producer_epoch > self.epoch;
-        let is_lower =
-            header.producer_epoch == self.epoch && header.base_sequence < self.lowest_sequence;
+    fn lower(&mut self, epoch: ProducerEpoch, base_sequence: Sequence) {
+        let is_newer = epoch > self.epoch;
+        let is_lower = epoch == self.epoch && base_sequence < self.lowest_sequence;
         if is_newer || is_lower {
-            self.epoch = header.producer_epoch;
-            self.lowest_sequence = header.base_sequence;
+            self.is_confirmed &= !is_newer;
+            self.epoch = epoch;
+            self.lowest_sequence = base_sequence;
         }
     }
 }
@@ -123,16 +148,24 @@ impl ProducerStates {
     /// Errors: the producer is fenced; the coordinator need not be asked.
     pub fn begin_verification(
         &mut self,
-        header: &BatchHeader,
-        bump: EpochBump,
+        asking: Asking,
         now_ms: i64,
     ) -> Result<Option<Verification>, SequenceError> {
-        if let Some(state) = self.producers.get(&header.producer_id) {
-            check_epoch(state, header)?;
-            if state.epoch == header.producer_epoch && state.txn_first_offset.is_some() {
+        let producer = asking.producer;
+        if let Some(state) = self.producers.get(&producer.producer_id) {
+            check_epoch(state, producer)?;
+            if state.epoch == producer.producer_epoch && state.txn_first_offset.is_some() {
                 return Ok(None);
             }
         }
-        Ok(Some(self.verifications.begin(header, bump, now_ms)))
+        Ok(Some(self.verifications.begin(asking, now_ms)))
+    }
+
+    /// Takes note of the coordinator's consent, for batches that this broker writes in a client's
+    /// name; without effect where the round has ended meanwhile.
+    pub fn confirm_verification(&mut self, producer_id: ProducerId, verified: Verification) {
+        if let Some(pending) = self.verifications.pending.get_mut(&producer_id) {
+            pending.is_confirmed |= pending.number == verified;
+        }
     }
 }

@@ -47,6 +47,10 @@ impl From<AppendRefusal> for TransactionError {
         match refusal {
             AppendRefusal::TooLarge => Self::UnknownServerError,
             AppendRefusal::DiskFull => Self::CoordinatorNotAvailable,
+            // Only batches in a client's transaction are refused so; a coordinator's own have none.
+            AppendRefusal::FencedProducer
+            | AppendRefusal::NotInTransaction
+            | AppendRefusal::FencedCoordinator => Self::UnknownServerError,
         }
     }
 }

@@ -189,6 +189,15 @@ pub(super) const TABLE: [Layouts; ApiKey::ALL.len()] = [
              error_code:i16}]}]}]",
     },
     Layouts {
+        key: ApiKey::TxnOffsetCommit,
+        request: "transactional_id:str group_id:str producer_id:i64 producer_epoch:i16 \
+             generation_id:i32@3+ member_id:str@3+ group_instance_id:str@3+? topics:[{name:str \
+             partitions:[{partition_index:i32 committed_offset:i64 \
+             committed_leader_epoch:i32@2+ committed_metadata:str?}]}]",
+        response: "throttle_time_ms:i32 topics:[{name:str partitions:[{partition_index:i32 \
+             error_code:i16}]}]",
+    },
+    Layouts {
         key: ApiKey::DescribeAcls,
         request: "resource_type_filter:i8 resource_name_filter:str? pattern_type_filter:i8 \
              principal_filter:str? host_filter:str? operation:i8 permission_type:i8",

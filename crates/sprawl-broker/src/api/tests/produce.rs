@@ -94,8 +94,10 @@ fn other_acks_transactions_and_internal_topics_are_refused() {
         node.create(vec![topic("t", 1, 1), topic("__consumer_offsets", 1, 1)])
             .await;
         let one = |acks, name: &str| produce_to(acks, name, vec![(0, batch(&["a"]))]);
-        let mut in_transaction = one(-1, "t");
-        in_transaction.transactional_id = Some(TransactionalId(text("x")));
+        // Under a transactional id, but not in a transaction.
+        let mut named = one(-1, "t");
+        named.transactional_id = Some(TransactionalId(text("x")));
+        assert_eq!(node.produce(9, named).await[0].error_code, NONE);
         let options = BatchOptions {
             producer_id: sprawl_model::ProducerId(1),
             producer_epoch: sprawl_model::ProducerEpoch(0),
@@ -107,10 +109,9 @@ fn other_acks_transactions_and_internal_topics_are_refused() {
         for (request, code) in [
             (one(2, "t"), ErrorCode::InvalidRequiredAcks),
             (one(-2, "t"), ErrorCode::InvalidRequiredAcks),
-            (in_transaction, ErrorCode::InvalidTxnState),
             (
                 produce_to(-1, "t", vec![(0, transactional)]),
-                ErrorCode::InvalidTxnState,
+                ErrorCode::TransactionalIdAuthorizationFailed,
             ),
             (
                 one(-1, "__consumer_offsets"),

@@ -33,5 +33,11 @@ pub(crate) fn of_group(error: GroupError) -> ErrorCode {
         GroupError::CoordinatorNotAvailable => ErrorCode::CoordinatorNotAvailable,
         // Retriable: the client looks for the coordinator again.
         GroupError::NotCoordinator => ErrorCode::NotCoordinator,
+        // Fatal for this instance of the producer.
+        GroupError::InvalidProducerEpoch => ErrorCode::InvalidProducerEpoch,
+        // Fatal for the transaction.
+        GroupError::InvalidTxnState => ErrorCode::InvalidTxnState,
+        // For transaction coordinators alone.
+        GroupError::TransactionCoordinatorFenced => ErrorCode::TransactionCoordinatorFenced,
     }
 }

@@ -12,9 +12,13 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use sprawl_core::config::BrokerSettings;
-use sprawl_core::group::{GroupSettings, GroupShard};
+use sprawl_core::group::{GroupError, GroupSettings, GroupShard, Input, Response};
 use sprawl_core::metadata::OFFSETS_TOPIC;
+use sprawl_core::partition::EndTxn;
 use sprawl_io::Io;
+use sprawl_io::net::BoxFuture;
+use sprawl_model::PartitionId;
+use sprawl_protocol::ErrorCode;
 
 use super::Coordinator;
 use super::shard::NoErrands;
@@ -83,6 +87,28 @@ impl GroupCoordinator {
 
     async fn drive_timers(&self) {
         self.drive(|shards| self.metrics.update(shards)).await;
+    }
+
+    /// Ends a producer's transaction in a partition of the offsets topic: writes its marker, now,
+    /// and lets the offsets committed in it count or not. The future waits until that is durable.
+    pub(crate) fn end_transaction(
+        &self,
+        partition: PartitionId,
+        end: EndTxn,
+    ) -> BoxFuture<'static, Result<(), ErrorCode>> {
+        let asked = self.ask_partition(partition, |token| Input::EndTransaction(token, end));
+        Box::pin(async move {
+            match asked.await {
+                Ok(Response::EndTransaction(Ok(()))) => Ok(()),
+                // To transaction coordinators this is the leader of the partition.
+                Ok(Response::EndTransaction(Err(
+                    GroupError::NotCoordinator | GroupError::CoordinatorNotAvailable,
+                )))
+                | Err(_) => Err(ErrorCode::NotLeaderOrFollower),
+                Ok(Response::EndTransaction(Err(error))) => Err(of_group(error)),
+                Ok(_) => Err(ErrorCode::UnknownServerError),
+            }
+        })
     }
 
     /// Counts committed offsets, for the metrics.

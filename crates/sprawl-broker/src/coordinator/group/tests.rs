@@ -9,6 +9,7 @@ use sprawl_core::group::{
     CommitOffset, GroupError, GroupSettings, GroupState, Input, JoinProtocol, JoinRequest,
     MemberIdRule, MissingGroup, OffsetCommitRequest, Response, SkipAssignment,
 };
+use sprawl_core::partition::EndTxn;
 use sprawl_io::Io;
 use sprawl_model::batch::{BatchHeader, set_base_offset};
 use sprawl_model::{LeaderEpoch, Offset, TopicId, TopicPartition};
@@ -70,6 +71,14 @@ impl CoordinatorLog for MemoryLog {
         }))
     }
 
+    fn append_marker(&self, end: &EndTxn) -> Result<DurableOffset, AppendRefused> {
+        let now_ms = 0;
+        self.append(
+            end.marker
+                .build(end.producer_id, end.producer_epoch, now_ms),
+        )
+    }
+
     fn leader_epoch(&self) -> LeaderEpoch {
         LeaderEpoch(0)
     }
@@ -127,6 +136,7 @@ fn commit(offset: i64) -> impl FnOnce(Token) -> Input {
         group_instance_id: None,
         generation: -1,
         retention_ms: None,
+        transaction: None,
         missing_group: MissingGroup::GroupIdNotFound,
         offsets: vec![CommitOffset {
             topic: "t".to_owned(),

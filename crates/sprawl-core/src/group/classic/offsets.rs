@@ -19,6 +19,9 @@ impl ClassicGroup {
         request: &OffsetCommitRequest,
     ) -> Result<(), GroupError> {
         self.check_committer(request)?;
+        if request.transaction.is_some() {
+            return Ok(());
+        }
         // A commit is a sign of life, except between join and sync, where Kafka refuses it.
         if matches!(
             self.state(),
@@ -40,10 +43,12 @@ impl ClassicGroup {
             if request.generation != self.generation && !active(Mutant::ZombieCommitAccepted) {
                 return Err(GroupError::IllegalGeneration);
             }
-        } else if !is_empty {
+        } else if !is_empty && request.transaction.is_none() {
+            // The first versions of TxnOffsetCommit name no member.
             return Err(GroupError::UnknownMemberId);
         }
-        if self.state() == ClassicState::CompletingRebalance {
+        let is_rebalancing = self.state() == ClassicState::CompletingRebalance;
+        if is_rebalancing && request.transaction.is_none() {
             return Err(GroupError::RebalanceInProgress);
         }
         Ok(())

@@ -10,6 +10,7 @@ mod restart;
 mod script;
 mod static_members;
 mod sync;
+mod transactions;
 
 use expect_test::Expect;
 

@@ -8,7 +8,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use sprawl_model::{Offset, PartitionId, TopicPartition};
+use sprawl_model::batch::{BatchHeader, EndTxnMarker, Records, TxnOutcome, payload};
+use sprawl_model::{
+    Offset, PartitionId, ProducerEpoch, ProducerId, ProducerIdAndEpoch, TopicPartition,
+};
 
 use crate::coordinator::{
     AppendId, AppendOutcome, AppendRefusal, BatchKind, Machine, Now, Record, Replayed, Token,
@@ -19,14 +22,15 @@ use crate::group::{
     Input, JoinProtocol, JoinRequest, LeaveRequest, LeavingMember, MemberIdRule, MissingGroup,
     OffsetCommitRequest, OffsetDeleteRequest, Response, SkipAssignment, SyncRequest, TimerId,
 };
+use crate::partition::EndTxn;
 
 pub(super) struct Script {
     settings: GroupSettings,
     shard: GroupShard,
     now: Now,
     timers: BTreeMap<TimerId, u64>,
-    log: Vec<Record>,
-    appends: VecDeque<(AppendId, Vec<Record>)>,
+    log: Vec<(BatchKind, Record)>,
+    appends: VecDeque<(AppendId, BatchKind, Vec<Record>)>,
     holds: bool,
     trace: String,
     asked: BTreeSet<Token>,
@@ -121,6 +125,33 @@ impl Script {
             "heartbeat" => self.heartbeat(words),
             "leave" => self.leave(words),
             "commit" => self.commit(words),
+            "end" => {
+                let token = self.token(&mut words);
+                let outcome = match words.next() {
+                    "commit" => TxnOutcome::Commit,
+                    _ => TxnOutcome::Abort,
+                };
+                let end = EndTxn {
+                    producer_id: producer(words.number()).producer_id,
+                    producer_epoch: ProducerEpoch(1),
+                    marker: EndTxnMarker {
+                        outcome,
+                        coordinator_epoch: 0,
+                    },
+                    transaction_version: 2,
+                };
+                self.step(Input::EndTransaction(token, end));
+            }
+            "unstable" => {
+                let group_id = words.text();
+                let unstable = words.plain.into_iter().map(|word| {
+                    let (topic, partition) = partition(word);
+                    let is_unstable = self.shard.is_unstable(&group_id, &topic, partition);
+                    format!(" {word}:{is_unstable}")
+                });
+                let unstable = unstable.collect::<String>();
+                writeln!(self.trace, " {unstable}").unwrap();
+            }
             "delete" => {
                 let token = self.token(&mut words);
                 let group_ids = words.plain.into_iter().map(str::to_owned).collect();
@@ -275,6 +306,7 @@ impl Script {
             group_instance_id: words.named_text("static"),
             generation,
             retention_ms: words.named_number("retention").map(i64::from),
+            transaction: words.named_number("txn").map(producer),
             missing_group: match words.named.get("missing") {
                 Some(&"illegal-generation") => MissingGroup::IllegalGeneration,
                 _ => MissingGroup::GroupIdNotFound,
@@ -297,8 +329,7 @@ impl Script {
                     kind,
                     records,
                 } => {
-                    assert_eq!(kind, BatchKind::Plain);
-                    self.appends.push_back((append, records));
+                    self.appends.push_back((append, kind, records));
                 }
                 Effect::Errand(never) => match never {},
                 Effect::SetTimer { timer, deadline_ms } => {
@@ -316,10 +347,14 @@ impl Script {
 
     fn end_appends(&mut self, durable: bool) {
         self.holds = false;
-        while let Some((append, records)) = self.appends.pop_front() {
+        while let Some((append, kind, records)) = self.appends.pop_front() {
             let base_offset = Offset(i64::try_from(self.log.len()).unwrap());
             let outcome = if durable {
-                self.log.extend(records);
+                let records = match kind {
+                    BatchKind::Marker(end) => vec![control_record(end)],
+                    _ => records,
+                };
+                self.log.extend(records.into_iter().map(|one| (kind, one)));
                 AppendOutcome::Durable(base_offset)
             } else {
                 AppendOutcome::Refused(AppendRefusal::TooLarge)
@@ -361,11 +396,8 @@ impl Script {
 
     fn replayed(&self) -> GroupShard {
         let mut shard = GroupShard::new(self.settings.clone());
-        for record in &self.log {
-            assert_eq!(
-                shard.replay(BatchKind::Plain, record),
-                Ok(Replayed::Applied)
-            );
+        for (kind, record) in &self.log {
+            assert_eq!(shard.replay(*kind, record), Ok(Replayed::Applied));
         }
         shard
     }
@@ -456,6 +488,25 @@ fn show_results(results: &Result<Vec<Result<(), GroupError>>, GroupError>) -> St
     }
 }
 
+fn producer(id: i32) -> ProducerIdAndEpoch {
+    ProducerIdAndEpoch {
+        producer_id: ProducerId(i64::from(id)),
+        producer_epoch: ProducerEpoch(0),
+    }
+}
+
+/// The record that a partition writes for a marker.
+fn control_record(end: EndTxn) -> Record {
+    let batch = end.marker.build(end.producer_id, end.producer_epoch, 0);
+    let header = BatchHeader::parse(&batch).unwrap();
+    let records = payload(&batch, 1 << 10).unwrap();
+    let record = Records::new(&header, &records).next().unwrap().unwrap();
+    Record {
+        key: Bytes::copy_from_slice(record.key.unwrap()),
+        value: record.value.map(Bytes::copy_from_slice),
+    }
+}
+
 fn show(response: &Response) -> String {
     match response {
         Response::Join(Err(refusal)) => {
@@ -494,6 +545,7 @@ fn show(response: &Response) -> String {
             format!("left {}", show_results(&Ok(outcomes)))
         }
         Response::OffsetCommit(results) => format!("committed {}", show_results(results)),
+        Response::EndTransaction(result) => format!("ended {result:?}"),
         Response::OffsetDelete(results) => format!("offsets deleted {}", show_results(results)),
         Response::DeleteGroups(results) => {
             let outcomes = results.iter().map(|(_, outcome)| *outcome).collect();

@@ -1,5 +1,6 @@
 //! Transactions in a partition: every way in, every way out, every refusal.
 
+use sprawl_model::ProducerIdAndEpoch;
 use sprawl_model::batch::{EndTxnMarker, TxnOutcome};
 
 use super::*;
@@ -57,10 +58,20 @@ pub(super) fn end(
     Ok(states.record_marker(&header, end.marker, NOW))
 }
 
+fn asking(header: &BatchHeader, bump: EpochBump) -> Asking {
+    Asking {
+        producer: ProducerIdAndEpoch {
+            producer_id: header.producer_id,
+            producer_epoch: header.producer_epoch,
+        },
+        base_sequence: header.base_sequence,
+        bump,
+    }
+}
+
 fn verify(states: &mut ProducerStates, header: &BatchHeader) -> Claim {
-    let verified = states
-        .begin_verification(header, EpochBump::AtInit, NOW)
-        .unwrap();
+    let asking = asking(header, EpochBump::AtInit);
+    let verified = states.begin_verification(asking, NOW).unwrap();
     Claim {
         origin: Origin::Client,
         verified,
@@ -157,9 +168,8 @@ fn lowest_sequence_of_a_newer_epoch_replaces_that_of_an_older_one() {
 fn producer_whose_epoch_grows_with_its_transactions_begins_at_sequence_0() {
     let mut states = states();
     let header = transactional(batch(7, 3, 5, 1));
-    let verified = states
-        .begin_verification(&header, EpochBump::PerTransaction, NOW)
-        .unwrap();
+    let asking = asking(&header, EpochBump::PerTransaction);
+    let verified = states.begin_verification(asking, NOW).unwrap();
     let claim = Claim {
         origin: Origin::Client,
         verified,
@@ -172,7 +182,7 @@ fn fenced_producer_learns_it_without_the_coordinator() {
     let mut states = states();
     end(&mut states, abort(7, 4)).unwrap();
     let old = transactional(batch(7, 3, 0, 1));
-    let refused = states.begin_verification(&old, EpochBump::AtInit, NOW);
+    let refused = states.begin_verification(asking(&old, EpochBump::AtInit), NOW);
     assert!(matches!(refused, Err(SequenceError::FencedEpoch { .. })));
     let refused = states.check(&old, Claim::CLIENT);
     assert!(matches!(refused, Err(SequenceError::FencedEpoch { .. })));
@@ -314,6 +324,25 @@ fn coordinators_batch_is_checked_for_epoch_and_transaction_but_has_no_sequence()
     end(&mut states, commit(7, 1)).unwrap();
     let fenced = states.check(&offsets, Claim::COORDINATOR);
     assert!(matches!(fenced, Err(SequenceError::FencedEpoch { .. })));
+}
+
+#[test]
+fn consent_lasts_for_the_brokers_own_batches_until_the_marker() {
+    let mut states = states();
+    let offsets = transactional(batch(7, 0, -1, 1));
+    let verified = verify(&mut states, &offsets).verified.unwrap();
+    states.confirm_verification(ProducerId(7), verified);
+    let client = transactional(batch(7, 0, 0, 1));
+    assert!(unverified(write(&mut states, client, Claim::CLIENT)));
+    end(&mut states, of_version_1(abort(7, 0))).unwrap();
+    assert!(unverified(write(&mut states, offsets, Claim::COORDINATOR)));
+    // Late consent to the round that the marker ended.
+    states.confirm_verification(ProducerId(7), verified);
+    let again = verify(&mut states, &offsets).verified.unwrap();
+    states.confirm_verification(ProducerId(7), verified);
+    assert!(unverified(write(&mut states, offsets, Claim::COORDINATOR)));
+    states.confirm_verification(ProducerId(7), again);
+    assert_eq!(write(&mut states, offsets, Claim::COORDINATOR), Ok(1));
 }
 
 #[test]
