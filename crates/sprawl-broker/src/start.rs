@@ -170,6 +170,12 @@ impl RunningBroker {
         closed.unwrap_or(Err(LogError::Closed))
     }
 
+    /// Gives memory back after the process was killed, writing nothing. For simulation: a process
+    /// that really ends gives everything back.
+    pub fn abandon(self) {
+        self.broker.store.abandon();
+    }
+
     async fn drain(&self) {
         let clock = &self.broker.io.clock;
         let deadline = clock.monotonic().saturating_add(DRAIN_MAX);

@@ -222,8 +222,8 @@ impl World {
                 self.watch(life).await;
                 match life.end {
                     End::Close(then) if !has_fault => self.close(broker, then).await,
-                    End::Close(_) => self.crash(CrashKind::Kill),
-                    End::Crash(kind, _) => self.crash(kind),
+                    End::Close(_) => self.crash_with(broker, CrashKind::Kill),
+                    End::Crash(kind, _) => self.crash_with(broker, kind),
                 }
             }
             Some(Err(_)) | None if has_fault || self.handles.disk.is_down() => {
@@ -270,6 +270,11 @@ impl World {
             }));
         }
         self.crash(then.unwrap_or(CrashKind::Kill));
+    }
+
+    fn crash_with(&mut self, broker: RunningBroker, kind: CrashKind) {
+        self.crash(kind);
+        broker.abandon();
     }
 
     fn crash(&mut self, kind: CrashKind) {
@@ -326,7 +331,8 @@ impl World {
         }
         self.ledger.violation()?;
         self.ledger.check_read_back(&logs)?;
-        drop(broker);
+        self.handles.crash(CrashKind::Kill);
+        broker.abandon();
         Ok(())
     }
 }

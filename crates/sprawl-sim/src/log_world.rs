@@ -157,6 +157,7 @@ impl World {
         let result = self.finish(life, &store).await;
         clients.abort_all();
         while clients.join_next().await.is_some() {}
+        store.abandon();
         result.and_then(|()| self.shared.violation())
     }
 

@@ -159,7 +159,7 @@ impl Copy {
     ) -> Result<Vec<Summary>, Violation> {
         let io = self.handles.restart();
         let opened = open(&io, state.open(), tracks);
-        let (_store, logs, report) = opened.map_err(|reason| must_open(&reason))?;
+        let (store, logs, report) = opened.map_err(|reason| must_open(&reason))?;
         let summaries = tracks
             .iter()
             .zip(&logs)
@@ -171,6 +171,7 @@ impl Copy {
                 ..violation
             });
         self.handles.crash(CrashKind::Kill);
+        store.abandon();
         state.crash(&SeededRandom::new(0, 0));
         summaries
     }
