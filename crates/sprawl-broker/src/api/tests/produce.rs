@@ -121,7 +121,7 @@ fn other_acks_transactions_and_internal_topics_are_refused() {
             let answer = node.produce(9, request).await.remove(0);
             assert_eq!((answer.error_code, answer.base_offset), (code.number(), -1));
         }
-        assert_eq!(node.read("t", 0).await.high_watermark, 0);
+        assert_eq!(node.read("t", 0).await.high_watermark, 1);
     });
 }
 
