@@ -20,16 +20,16 @@ use crate::api::produce::{Begun, PendingProduce};
 use crate::api::{
     self, add_offsets_to_txn, add_partitions_to_txn, add_raft_voter, alter_client_quotas,
     alter_configs, alter_partition_reassignments, alter_replica_log_dirs,
-    alter_user_scram_credentials, api_versions, create_acls, create_delegation_token,
-    create_partitions, create_topics, delete_acls, delete_groups, delete_records, delete_topics,
-    describe_acls, describe_client_quotas, describe_cluster, describe_configs,
-    describe_delegation_token, describe_groups, describe_log_dirs, describe_producers,
-    describe_quorum, describe_topic_partitions, describe_transactions,
-    describe_user_scram_credentials, elect_leaders, end_txn, expire_delegation_token,
-    find_coordinator, heartbeat, incremental_alter_configs, init_producer_id, join_group,
-    leave_group, list_config_resources, list_groups, list_offsets, list_partition_reassignments,
-    list_transactions, metadata, offset_commit, offset_delete, offset_fetch,
-    offset_for_leader_epoch, remove_raft_voter, renew_delegation_token, sync_group,
+    alter_user_scram_credentials, api_versions, consumer_group_describe, consumer_group_heartbeat,
+    create_acls, create_delegation_token, create_partitions, create_topics, delete_acls,
+    delete_groups, delete_records, delete_topics, describe_acls, describe_client_quotas,
+    describe_cluster, describe_configs, describe_delegation_token, describe_groups,
+    describe_log_dirs, describe_producers, describe_quorum, describe_topic_partitions,
+    describe_transactions, describe_user_scram_credentials, elect_leaders, end_txn,
+    expire_delegation_token, find_coordinator, heartbeat, incremental_alter_configs,
+    init_producer_id, join_group, leave_group, list_config_resources, list_groups, list_offsets,
+    list_partition_reassignments, list_transactions, metadata, offset_commit, offset_delete,
+    offset_fetch, offset_for_leader_epoch, remove_raft_voter, renew_delegation_token, sync_group,
     txn_offset_commit, unregister_broker, update_features, write_txn_markers,
 };
 use crate::broker::Broker;
@@ -298,6 +298,14 @@ async fn respond(broker: &Arc<Broker>, context: &RequestContext, request: Reques
             describe_groups::handle(broker, context, body).await.into()
         }
         Request::ListGroups(body) => list_groups::handle(broker, context, body).await.into(),
+        Request::ConsumerGroupHeartbeat(body) => {
+            consumer_group_heartbeat::handle(broker, context, body)
+                .await
+                .into()
+        }
+        Request::ConsumerGroupDescribe(body) => {
+            consumer_group_describe::handle(broker, context, body).into()
+        }
         Request::DeleteGroups(body) => delete_groups::handle(broker, context, body).await.into(),
         Request::OffsetDelete(body) => offset_delete::handle(broker, context, body).await.into(),
         rest => transact(broker, context, rest).await,

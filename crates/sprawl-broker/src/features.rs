@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use sprawl_core::metadata::MetadataImage;
+
 /// A feature and the levels this binary can run at.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Feature {
@@ -14,8 +16,16 @@ pub(crate) struct Feature {
     pub(crate) max: i16,
 }
 
+/// Level 1: the consumer group protocol (KIP-848).
+pub(crate) const GROUP_VERSION: &str = "group.version";
+
 /// `metadata.version` at Kafka's levels: 7 is 3.3, the oldest that 4.x knows; 30 is 4.3-IV0.
 pub(crate) const SUPPORTED: &[Feature] = &[
+    Feature {
+        name: GROUP_VERSION,
+        min: 0,
+        max: 1,
+    },
     Feature {
         name: "metadata.version",
         min: 7,
@@ -27,6 +37,11 @@ pub(crate) const SUPPORTED: &[Feature] = &[
         max: 2,
     },
 ];
+
+/// Whether a feature is finalized at this level or a later one.
+pub(crate) fn is_at_least(image: &MetadataImage, name: &str, level: i16) -> bool {
+    image.features().get(name).copied().unwrap_or(0) >= level
+}
 
 /// The levels of a new cluster: the newest of each.
 pub(crate) fn initial() -> BTreeMap<String, i16> {

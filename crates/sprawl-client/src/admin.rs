@@ -12,7 +12,7 @@ mod topics;
 mod transactions;
 
 pub use configs::{ConfigEntry, ConfigOperation, ConfigResource};
-pub use groups::{GroupDescription, GroupListing, GroupMember};
+pub use groups::{GroupDescription, GroupEpochs, GroupListing, GroupMember};
 pub(crate) use groups::{commit_topics, group_id};
 pub use offsets::{OffsetSpec, TimestampedOffset};
 pub use quorum::{ChangeMode, Feature, FeatureChange, Quorum};

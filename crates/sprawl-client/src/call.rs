@@ -49,6 +49,8 @@ calls! {
     DescribeConfigs: DescribeConfigsRequest -> DescribeConfigsResponse,
     DescribeLogDirs: DescribeLogDirsRequest -> DescribeLogDirsResponse,
     CreatePartitions: CreatePartitionsRequest -> CreatePartitionsResponse,
+    ConsumerGroupHeartbeat: ConsumerGroupHeartbeatRequest -> ConsumerGroupHeartbeatResponse,
+    ConsumerGroupDescribe: ConsumerGroupDescribeRequest -> ConsumerGroupDescribeResponse,
     DeleteGroups: DeleteGroupsRequest -> DeleteGroupsResponse,
     IncrementalAlterConfigs: IncrementalAlterConfigsRequest -> IncrementalAlterConfigsResponse,
     AddPartitionsToTxn: AddPartitionsToTxnRequest -> AddPartitionsToTxnResponse,

@@ -22,15 +22,15 @@ mod topic_table;
 
 pub use broker::{BrokerScope, check_dynamic_broker, check_static_broker};
 pub use broker_settings::{
-    BrokerSettings, CleanerSettings, ConnectionSettings, DiskSettings, GroupLimits, HotSettings,
-    JournalSettings, ListenerAddress, OffsetsSettings, QuotaSettings, TopicDefaults,
-    TransactionLimits,
+    BrokerSettings, CleanerSettings, ConnectionSettings, ConsumerGroupLimits, DiskSettings,
+    GroupLimits, HotSettings, JournalSettings, ListenerAddress, OffsetsSettings, QuotaSettings,
+    TopicDefaults, TransactionLimits,
 };
 pub use broker_table::{broker_definition, broker_definitions};
 pub use definition::{ConfigType, Definition, Importance, Rule, Update, Value};
 pub use documentation::documentation;
 pub use error::ConfigError;
-pub use group::{GroupConfigs, check_group};
+pub use group::{GroupConfigs, check_group, check_group_bounds};
 pub use group_table::{group_definition, group_definitions};
 pub use resolve::{
     ConfigEntry, ConfigLayers, ConfigMap, ConfigSource, ConfigSynonym, describe_broker,

@@ -144,6 +144,12 @@ macro_rules! with_api_table {
                 "KIP-664";
             ListTransactions, 66, 0..=2, 0, 0, ListTransactionsRequest, ListTransactionsResponse,
                 "KIP-664, KIP-994 duration v1, KIP-1152 pattern v2";
+            ConsumerGroupHeartbeat, 68, 0..=1, 0, 0, ConsumerGroupHeartbeatRequest,
+                ConsumerGroupHeartbeatResponse,
+                "KIP-848, patterns and KIP-1082 member ids made by clients v1";
+            ConsumerGroupDescribe, 69, 0..=1, 0, 0, ConsumerGroupDescribeRequest,
+                ConsumerGroupDescribeResponse,
+                "KIP-848, KIP-1099 member type v1";
             ListConfigResources, 74, 0..=1, 0, 0, ListConfigResourcesRequest,
                 ListConfigResourcesResponse,
                 "KIP-1142";

@@ -95,6 +95,9 @@ crate_bodies! {
     DescribeUserScramCredentialsRequest, DescribeUserScramCredentialsResponse,
     AlterUserScramCredentialsRequest, AlterUserScramCredentialsResponse,
     UpdateFeaturesRequest, UpdateFeaturesResponse,
+    ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse,
+    ConsumerGroupDescribeRequest,
+    ConsumerGroupDescribeResponse before 1 cut_consumer_group_describe,
     ListConfigResourcesRequest, ListConfigResourcesResponse,
     DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse,
 }
@@ -120,6 +123,11 @@ fn cut_describe_groups(body: &mut DescribeGroupsResponse, version: i16) {
             group.authorized_operations = i32::MIN;
         }
     }
+}
+
+fn cut_consumer_group_describe(body: &mut ConsumerGroupDescribeResponse, _version: i16) {
+    let members = body.groups.iter_mut().flat_map(|group| &mut group.members);
+    members.for_each(|member| member.member_type = -1);
 }
 
 fn cut_describe_cluster(body: &mut DescribeClusterResponse, version: i16) {

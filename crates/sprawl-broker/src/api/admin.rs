@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use sprawl_core::config::{BrokerSettings, ConfigError, ConfigLayers, ConfigMap, TopicConfig};
+use sprawl_core::config::{
+    BrokerSettings, ConfigError, ConfigLayers, ConfigMap, TopicConfig, check_group_bounds,
+};
 use sprawl_core::metadata::{ConfigResource, MetadataError, MetadataImage, TopicRef};
 use sprawl_model::{BrokerId, TenantId};
 use sprawl_protocol::{ErrorCode, StrBytes};
@@ -158,7 +160,7 @@ pub(crate) fn check_here(
             };
             as_broker(BrokerSettings::resolve(&layers))
         }
-        ConfigResource::Group(_) => Ok(()),
+        ConfigResource::Group(_) => Ok(check_group_bounds(configs, &layers)?),
     }
 }
 

@@ -5,7 +5,7 @@
 //! one request; up to v7 the one group is lifted into that form and lowered again in the response.
 //!
 //! Source: `KafkaApis.handleOffsetFetchRequest`; KIP-447 (require stable, v7), KIP-709 (batches,
-//! v8), KIP-848 (member epoch, v9: only for the consumer protocol), topic ids (v10).
+//! v8), KIP-848 (member id and epoch, v9), topic ids (v10).
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ use sprawl_protocol::{ErrorCode, StrBytes};
 use uuid::Uuid;
 
 use crate::broker::Broker;
-use crate::coordinator::of_coordinator;
+use crate::coordinator::{of_coordinator, of_group};
 use crate::dispatch::RequestContext;
 
 /// The first version with an error for the whole group.
@@ -139,12 +139,14 @@ fn fetch(
     stability: Stability,
 ) -> OffsetFetchResponseGroup {
     let read = broker.coordinator.read(&asked.group_id, |groups| {
+        let member_id = asked.member_id.as_deref();
+        groups.check_fetch(&asked.group_id, member_id, asked.member_epoch)?;
         let held = HeldOffsets {
             groups,
             group_id: &asked.group_id,
             stability,
         };
-        match &asked.topics {
+        Ok(match &asked.topics {
             Some(topics) => {
                 let each = topics
                     .iter()
@@ -152,10 +154,11 @@ fn fetch(
                 each.collect()
             }
             None => fetch_all(broker, context, &held),
-        }
+        })
     });
     match read {
-        Ok(topics) => OffsetFetchResponseGroup {
+        Ok(Err(error)) => refused(context, asked, of_group(error)),
+        Ok(Ok(topics)) => OffsetFetchResponseGroup {
             group_id: asked.group_id.clone(),
             topics,
             error_code: ErrorCode::None.number(),

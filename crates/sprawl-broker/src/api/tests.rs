@@ -40,6 +40,7 @@ mod cluster;
 mod compaction;
 mod data;
 mod fetch;
+mod groups;
 mod hostile;
 mod metadata;
 mod offsets;

@@ -1,4 +1,4 @@
-//! Reading and changing settings of topics and brokers.
+//! Reading and changing settings of topics, brokers and groups.
 
 use std::collections::BTreeMap;
 
@@ -19,6 +19,8 @@ pub enum ConfigResource {
     Topic(String),
     /// A broker's.
     Broker(i32),
+    /// A group's.
+    Group(String),
 }
 
 impl ConfigResource {
@@ -27,6 +29,7 @@ impl ConfigResource {
         match self {
             Self::Topic(name) => (2, name.clone()),
             Self::Broker(id) => (4, id.to_string()),
+            Self::Group(id) => (32, id.clone()),
         }
     }
 }
@@ -36,6 +39,7 @@ impl std::fmt::Display for ConfigResource {
         match self {
             Self::Topic(name) => write!(f, "topic {name}"),
             Self::Broker(id) => write!(f, "broker {id}"),
+            Self::Group(id) => write!(f, "group {id}"),
         }
     }
 }
@@ -136,7 +140,7 @@ impl Admin {
         resource: &ConfigResource,
     ) -> Result<std::sync::Arc<crate::Connection>, ClientError> {
         match resource {
-            ConfigResource::Topic(_) => self.client.any().await,
+            ConfigResource::Topic(_) | ConfigResource::Group(_) => self.client.any().await,
             ConfigResource::Broker(id) => self.client.broker(*id).await,
         }
     }

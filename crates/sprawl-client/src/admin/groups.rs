@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use sprawl_protocol::StrBytes;
+use sprawl_protocol::messages::consumer_group_describe_response::Assignment;
 use sprawl_protocol::messages::offset_commit_request::{
     OffsetCommitRequestPartition, OffsetCommitRequestTopic,
 };
 use sprawl_protocol::messages::{
-    DeleteGroupsRequest, DescribeGroupsRequest, GroupId, ListGroupsRequest, OffsetCommitRequest,
-    OffsetFetchRequest,
+    ConsumerGroupDescribeRequest, DeleteGroupsRequest, DescribeGroupsRequest, GroupId,
+    ListGroupsRequest, OffsetCommitRequest, OffsetFetchRequest,
 };
+use sprawl_protocol::{ErrorCode, StrBytes};
 
 use super::Admin;
 use crate::client::topic_name;
@@ -23,6 +24,8 @@ pub struct GroupListing {
     pub group_id: String,
     /// `consumer` for consumers.
     pub protocol_type: String,
+    /// `classic` or `consumer`; empty where the broker is too old to say.
+    pub group_type: String,
     /// Its state in Kafka's words; empty where the broker is too old to say.
     pub state: String,
     /// The broker that coordinates it.
@@ -34,12 +37,25 @@ pub struct GroupListing {
 pub struct GroupDescription {
     /// The group's id.
     pub group_id: String,
+    /// `classic` or `consumer`.
+    pub group_type: &'static str,
     /// Its state in Kafka's words.
     pub state: String,
+    /// The epochs of a consumer group.
+    pub epochs: Option<GroupEpochs>,
     /// How partitions are assigned, such as `range`.
     pub assignor: String,
     /// Its members.
     pub members: Vec<GroupMember>,
+}
+
+/// The epochs of a consumer group (KIP-848).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GroupEpochs {
+    /// Of subscriptions and topics.
+    pub group: i32,
+    /// Of the target assignment.
+    pub assignment: i32,
 }
 
 /// A member of a group.
@@ -55,6 +71,10 @@ pub struct GroupMember {
     pub host: String,
     /// Its partitions, by topic.
     pub assignment: BTreeMap<String, Vec<i32>>,
+    /// In a consumer group: its epoch.
+    pub epoch: Option<i32>,
+    /// In a consumer group: the partitions it should have, by topic.
+    pub target: Option<BTreeMap<String, Vec<i32>>>,
 }
 
 /// Committed offsets by topic and partition.
@@ -83,6 +103,7 @@ impl Admin {
             groups.extend(response.groups.into_iter().map(|group| GroupListing {
                 group_id: group.group_id.to_string(),
                 protocol_type: group.protocol_type.to_string(),
+                group_type: group.group_type.to_string(),
                 state: group.group_state.to_string(),
                 coordinator: *broker_id,
             }));
@@ -91,15 +112,64 @@ impl Admin {
         Ok(groups)
     }
 
-    /// Describes one group. A group nobody knows is described as `Dead`.
+    /// Describes one group, of either type. A group nobody knows is described as `Dead`.
     pub async fn describe_group(&self, id: &str) -> Result<GroupDescription, ClientError> {
+        match self.describe_consumer_group(id).await? {
+            Some(description) => Ok(description),
+            None => self.describe_classic_group(id).await,
+        }
+    }
+
+    /// `None` where the group is no consumer group, or the broker does not know such groups.
+    async fn describe_consumer_group(
+        &self,
+        id: &str,
+    ) -> Result<Option<GroupDescription>, ClientError> {
+        let request = ConsumerGroupDescribeRequest::default().with_group_ids(vec![group_id(id)]);
+        let response = match self.client.call_coordinator(id, request).await {
+            Ok(response) => response,
+            Err(ClientError::Version { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let missing = || ClientError::Malformed("no group in the answer".to_owned());
+        let group = response.groups.into_iter().next().ok_or_else(missing)?;
+        let others = [ErrorCode::GroupIdNotFound, ErrorCode::UnsupportedVersion];
+        if others.iter().any(|code| code.number() == group.error_code) {
+            return Ok(None);
+        }
+        let message = group.error_message.map(|message| message.to_string());
+        ClientError::check_with(|| format!("group {id}"), group.error_code, message)?;
+        let members = group.members.into_iter().map(|member| GroupMember {
+            member_id: member.member_id.to_string(),
+            group_instance_id: member.instance_id.map(|id| id.to_string()),
+            client_id: member.client_id.to_string(),
+            host: member.client_host.to_string(),
+            assignment: by_topic(member.assignment),
+            epoch: Some(member.member_epoch),
+            target: Some(by_topic(member.target_assignment)),
+        });
+        Ok(Some(GroupDescription {
+            group_id: id.to_owned(),
+            group_type: "consumer",
+            state: group.group_state.to_string(),
+            epochs: Some(GroupEpochs {
+                group: group.group_epoch,
+                assignment: group.assignment_epoch,
+            }),
+            assignor: group.assignor_name.to_string(),
+            members: members.collect(),
+        }))
+    }
+
+    async fn describe_classic_group(&self, id: &str) -> Result<GroupDescription, ClientError> {
         let request = DescribeGroupsRequest::default().with_groups(vec![group_id(id)]);
         let response = self.client.call_coordinator(id, request).await?;
         let missing = || ClientError::Malformed("no group in the answer".to_owned());
         let group = response.groups.into_iter().next().ok_or_else(missing)?;
-        if group.error_code == sprawl_protocol::ErrorCode::GroupIdNotFound.number() {
+        if group.error_code == ErrorCode::GroupIdNotFound.number() {
             return Ok(GroupDescription {
                 group_id: id.to_owned(),
+                group_type: "classic",
                 state: "Dead".to_owned(),
                 ..GroupDescription::default()
             });
@@ -113,11 +183,15 @@ impl Admin {
                 client_id: member.client_id.to_string(),
                 host: member.client_host.to_string(),
                 assignment: decode_assignment(&member.member_assignment)?,
+                epoch: None,
+                target: None,
             })
         });
         Ok(GroupDescription {
             group_id: id.to_owned(),
+            group_type: "classic",
             state: group.group_state.to_string(),
+            epochs: None,
             assignor: group.protocol_data.to_string(),
             members: members.collect::<Result<_, ClientError>>()?,
         })
@@ -184,6 +258,13 @@ impl Admin {
         }
         Ok(())
     }
+}
+
+fn by_topic(assignment: Assignment) -> BTreeMap<String, Vec<i32>> {
+    let topics = assignment.topic_partitions.into_iter();
+    topics
+        .map(|topic| (topic.topic_name.to_string(), topic.partitions))
+        .collect()
 }
 
 /// Offsets in the form of a commit request.

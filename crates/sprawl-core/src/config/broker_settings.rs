@@ -9,6 +9,7 @@ use super::definition::Value;
 use super::error::ConfigError;
 use super::resolve::{ConfigLayers, ConfigMap, broker_value};
 use super::topic::TopicConfig;
+use crate::group::MigrationPolicy;
 use crate::quota::QuotaWindows;
 
 /// An address as `PLAINTEXT://host:port` gives it.
@@ -65,6 +66,29 @@ pub struct GroupLimits {
     pub initial_rebalance_delay_ms: i32,
     /// `group.max.size`
     pub size_max: usize,
+    /// Consumer groups.
+    pub consumer: ConsumerGroupLimits,
+}
+
+/// Limits of consumer groups (KIP-848).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConsumerGroupLimits {
+    /// `group.consumer.session.timeout.ms`
+    pub session_timeout_ms: i32,
+    /// `group.consumer.min.session.timeout.ms`
+    pub session_timeout_ms_min: i32,
+    /// `group.consumer.max.session.timeout.ms`
+    pub session_timeout_ms_max: i32,
+    /// `group.consumer.heartbeat.interval.ms`
+    pub heartbeat_interval_ms: i32,
+    /// `group.consumer.min.heartbeat.interval.ms`
+    pub heartbeat_interval_ms_min: i32,
+    /// `group.consumer.max.heartbeat.interval.ms`
+    pub heartbeat_interval_ms_max: i32,
+    /// `group.consumer.max.size`
+    pub size_max: usize,
+    /// `group.consumer.migration.policy`
+    pub migration: MigrationPolicy,
 }
 
 /// Committed offsets and their topic.
@@ -308,6 +332,29 @@ impl Values<'_> {
             session_timeout_ms_max: self.int("group.max.session.timeout.ms")?,
             initial_rebalance_delay_ms: self.int("group.initial.rebalance.delay.ms")?,
             size_max: self.unsigned("group.max.size")?,
+            consumer: self.consumer_groups()?,
+        })
+    }
+
+    fn consumer_groups(&self) -> Result<ConsumerGroupLimits, ConfigError> {
+        let policy = match self.value("group.consumer.migration.policy")? {
+            Some(Value::Text(policy)) => policy,
+            _ => unreachable!("the policy is a word with a default"),
+        };
+        Ok(ConsumerGroupLimits {
+            session_timeout_ms: self.int("group.consumer.session.timeout.ms")?,
+            session_timeout_ms_min: self.int("group.consumer.min.session.timeout.ms")?,
+            session_timeout_ms_max: self.int("group.consumer.max.session.timeout.ms")?,
+            heartbeat_interval_ms: self.int("group.consumer.heartbeat.interval.ms")?,
+            heartbeat_interval_ms_min: self.int("group.consumer.min.heartbeat.interval.ms")?,
+            heartbeat_interval_ms_max: self.int("group.consumer.max.heartbeat.interval.ms")?,
+            size_max: self.unsigned("group.consumer.max.size")?,
+            migration: match policy.as_str() {
+                "upgrade" => MigrationPolicy::Upgrade,
+                "downgrade" => MigrationPolicy::Downgrade,
+                "disabled" => MigrationPolicy::Disabled,
+                _ => MigrationPolicy::Bidirectional,
+            },
         })
     }
 
@@ -439,6 +486,22 @@ impl Values<'_> {
             (
                 "group.min.session.timeout.ms",
                 "group.max.session.timeout.ms",
+            ),
+            (
+                "group.consumer.min.session.timeout.ms",
+                "group.consumer.session.timeout.ms",
+            ),
+            (
+                "group.consumer.session.timeout.ms",
+                "group.consumer.max.session.timeout.ms",
+            ),
+            (
+                "group.consumer.min.heartbeat.interval.ms",
+                "group.consumer.heartbeat.interval.ms",
+            ),
+            (
+                "group.consumer.heartbeat.interval.ms",
+                "group.consumer.max.heartbeat.interval.ms",
             ),
             ("message.max.bytes", "socket.request.max.bytes"),
             ("sprawl.disk.throttle.percent", "sprawl.disk.full.percent"),

@@ -4,7 +4,9 @@ use super::definition::ConfigType::{Boolean, Double, Int, List, Long, Short, Str
 use super::definition::Importance::{High, Low, Medium};
 use super::definition::Update::{ClusterWide, ReadOnly};
 use super::definition::{ConfigType, Definition, Importance, Rule, Update};
-use super::topic_table::{CLEANUP_POLICIES, COMPRESSION_TYPES, FLUSH_MODES, TIMESTAMP_TYPES};
+use super::topic_table::{
+    CLEANUP_POLICIES, COMPRESSION_TYPES, FLUSH_MODES, MIGRATION_POLICIES, TIMESTAMP_TYPES,
+};
 
 const MAX: i64 = i64::MAX;
 const INT_MAX: i64 = i32::MAX as i64;
@@ -126,6 +128,59 @@ const TABLE: &[Definition] = &[
         (Int, Some("57671680"), Rule::Between(1024, INT_MAX)),
         (Medium, ReadOnly),
         "The most bytes one fetch returns, whatever the client asks for.",
+    ),
+    broker(
+        "group.consumer.heartbeat.interval.ms",
+        (Int, Some("5000"), Rule::Between(1, INT_MAX)),
+        (Medium, ReadOnly),
+        "How often members of consumer groups (KIP-848) beat, unless their group says.",
+    ),
+    broker(
+        "group.consumer.max.heartbeat.interval.ms",
+        (Int, Some("15000"), Rule::Between(1, INT_MAX)),
+        (Medium, ReadOnly),
+        "The longest `consumer.heartbeat.interval.ms` of a group.",
+    ),
+    broker(
+        "group.consumer.max.session.timeout.ms",
+        (Int, Some("60000"), Rule::Between(1, INT_MAX)),
+        (Medium, ReadOnly),
+        "The longest `consumer.session.timeout.ms` of a group.",
+    ),
+    broker(
+        "group.consumer.max.size",
+        (Int, Some("2147483647"), Rule::Between(1, INT_MAX)),
+        (Medium, ReadOnly),
+        "The most members of a consumer group (KIP-848).",
+    ),
+    broker(
+        "group.consumer.migration.policy",
+        (
+            String,
+            Some("bidirectional"),
+            Rule::OneOf(MIGRATION_POLICIES),
+        ),
+        (Medium, ReadOnly),
+        "Between which protocols a group may change while it has members: `upgrade` lets a classic \
+         group become a consumer group (KIP-848), `downgrade` the reverse.",
+    ),
+    broker(
+        "group.consumer.min.heartbeat.interval.ms",
+        (Int, Some("5000"), Rule::Between(1, INT_MAX)),
+        (Medium, ReadOnly),
+        "The shortest `consumer.heartbeat.interval.ms` of a group.",
+    ),
+    broker(
+        "group.consumer.min.session.timeout.ms",
+        (Int, Some("45000"), Rule::Between(1, INT_MAX)),
+        (Medium, ReadOnly),
+        "The shortest `consumer.session.timeout.ms` of a group.",
+    ),
+    broker(
+        "group.consumer.session.timeout.ms",
+        (Int, Some("45000"), Rule::Between(1, INT_MAX)),
+        (Medium, ReadOnly),
+        "How long a member of a consumer group (KIP-848) may be silent, unless its group says.",
     ),
     broker(
         "group.initial.rebalance.delay.ms",

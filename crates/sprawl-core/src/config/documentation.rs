@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::broker_table::broker_definitions;
 use super::definition::{Definition, Update};
+use super::group_table::group_definitions;
 use super::topic_table::topic_definitions;
 
 /// Returns the page. A test keeps the file equal to it.
@@ -21,6 +22,21 @@ pub fn documentation() -> String {
                 .iter()
                 .map(|name| format!("`{name}`"))
                 .collect();
+            writeln!(page, "- broker default from: {}", names.join(", then ")).expect(INFALLIBLE);
+        }
+    }
+    page.push_str(
+        "\n## Group settings\n\nSet with `sprawl config alter --group`, or Kafka's `kafka-configs`. They \
+                   take effect with the next heartbeat.\n",
+    );
+    for definition in group_definitions() {
+        write_setting(&mut page, definition);
+        let names: Vec<_> = definition
+            .synonyms
+            .iter()
+            .map(|name| format!("`{name}`"))
+            .collect();
+        if !names.is_empty() {
             writeln!(page, "- broker default from: {}", names.join(", then ")).expect(INFALLIBLE);
         }
     }

@@ -6,7 +6,8 @@
 use super::definition::Value;
 use super::error::{ConfigError, nearest};
 use super::group_table::{group_definition, group_definitions};
-use super::resolve::ConfigMap;
+use super::resolve::{ConfigLayers, ConfigMap, broker_value};
+use super::topic::topic_value;
 
 /// Checks the names and values of settings made on a group, but for what a broker bounds.
 pub fn check_group(settings: &ConfigMap) -> Result<(), ConfigError> {
@@ -44,5 +45,78 @@ impl<'a> GroupConfigs<'a> {
             Value::Integer(value) => Some(value),
             Value::Boolean(_) | Value::Double(_) | Value::Text(_) | Value::List(_) => None,
         }
+    }
+}
+
+/// Checks settings made on a group against the bounds of a broker, and against each other.
+pub fn check_group_bounds(
+    settings: &ConfigMap,
+    layers: &ConfigLayers<'_>,
+) -> Result<(), ConfigError> {
+    for (name, min, max) in BOUNDS {
+        let value = effective(name, settings, layers)?;
+        let (low, high) = (bound(min, layers)?, bound(max, layers)?);
+        if !(low..=high).contains(&value) {
+            return Err(ConfigError::Invalid {
+                name: (*name).to_owned(),
+                value: value.to_string(),
+                expected: format!("{low} to {high}, as {min} and {max} say"),
+            });
+        }
+    }
+    for (shorter, longer) in SHORTER {
+        let (short, long) = (
+            effective(shorter, settings, layers)?,
+            effective(longer, settings, layers)?,
+        );
+        if short >= long {
+            return Err(ConfigError::Contradiction {
+                name: shorter,
+                value: short.to_string(),
+                other: longer,
+                other_value: long.to_string(),
+                expected: "the first below the second",
+            });
+        }
+    }
+    Ok(())
+}
+
+/// A group setting, and the broker settings that bound it.
+const BOUNDS: &[(&str, &str, &str)] = &[
+    (
+        "consumer.heartbeat.interval.ms",
+        "group.consumer.min.heartbeat.interval.ms",
+        "group.consumer.max.heartbeat.interval.ms",
+    ),
+    (
+        "consumer.session.timeout.ms",
+        "group.consumer.min.session.timeout.ms",
+        "group.consumer.max.session.timeout.ms",
+    ),
+];
+
+/// Group settings of which the first must stay below the second.
+const SHORTER: &[(&str, &str)] = &[(
+    "consumer.heartbeat.interval.ms",
+    "consumer.session.timeout.ms",
+)];
+
+fn effective(
+    name: &str,
+    settings: &ConfigMap,
+    layers: &ConfigLayers<'_>,
+) -> Result<i64, ConfigError> {
+    let definition = group_definition(name).expect("named after the table");
+    match topic_value(definition, settings, layers)? {
+        Value::Integer(value) => Ok(value),
+        _ => unreachable!("{name} is a number"),
+    }
+}
+
+fn bound(name: &str, layers: &ConfigLayers<'_>) -> Result<i64, ConfigError> {
+    match broker_value(name, layers)? {
+        Some(Value::Integer(value)) => Ok(value),
+        _ => unreachable!("{name} is a number with a default"),
     }
 }

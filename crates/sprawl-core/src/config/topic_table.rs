@@ -13,6 +13,9 @@ pub(super) const COMPRESSION_TYPES: &[&str] =
     &["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"];
 /// The words of `message.timestamp.type`.
 pub(super) const TIMESTAMP_TYPES: &[&str] = &["CreateTime", "LogAppendTime"];
+/// The words of `group.consumer.migration.policy`.
+pub(super) const MIGRATION_POLICIES: &[&str] =
+    &["bidirectional", "downgrade", "upgrade", "disabled"];
 /// The words of `sprawl.flush`.
 pub(super) const FLUSH_MODES: &[&str] = &["fsync", "async", "memory"];
 

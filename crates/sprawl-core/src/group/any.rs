@@ -3,19 +3,23 @@
 //! A group has one type at a time. An API that belongs to another type answers as if there were no
 //! such group; what exactly that means is each API's own rule.
 
+use super::classic::subscription::CONSUMER_PROTOCOL_TYPE;
 use super::classic::{ClassicGroup, ClassicState};
+use super::consumer::{ConsumerGroup, start_sessions};
 use super::error::GroupError;
 use super::offsets::CommittedOffset;
-use super::records::{RecordKey, group_key};
+use super::records::group_key;
 use super::request::OffsetCommitRequest;
 use super::shard::Context;
 use super::state::{GroupState, GroupType};
 use crate::coordinator::Now;
+use crate::coordinator::Record;
 
 /// A group.
 #[derive(Clone, Debug)]
 pub(super) enum Group {
     Classic(ClassicGroup),
+    Consumer(ConsumerGroup),
 }
 
 impl Group {
@@ -27,30 +31,35 @@ impl Group {
     pub(super) fn as_classic(&self) -> Option<&ClassicGroup> {
         match self {
             Self::Classic(group) => Some(group),
+            Self::Consumer(_) => None,
         }
     }
 
     pub(super) fn as_classic_mut(&mut self) -> Option<&mut ClassicGroup> {
         match self {
             Self::Classic(group) => Some(group),
+            Self::Consumer(_) => None,
         }
     }
 
     pub(super) fn group_id(&self) -> &str {
         match self {
             Self::Classic(group) => &group.group_id,
+            Self::Consumer(group) => &group.group_id,
         }
     }
 
     pub(super) fn group_type(&self) -> GroupType {
         match self {
             Self::Classic(_) => GroupType::Classic,
+            Self::Consumer(_) => GroupType::Consumer,
         }
     }
 
     pub(super) fn state(&self) -> GroupState {
         match self {
             Self::Classic(group) => group.state().into(),
+            Self::Consumer(group) => group.state(),
         }
     }
 
@@ -58,6 +67,7 @@ impl Group {
     pub(super) fn protocol_type(&self) -> &str {
         match self {
             Self::Classic(group) => group.protocol_type.as_deref().unwrap_or(""),
+            Self::Consumer(_) => CONSUMER_PROTOCOL_TYPE,
         }
     }
 
@@ -65,6 +75,7 @@ impl Group {
     pub(super) fn is_subscribed_to(&self, topic: &str) -> bool {
         match self {
             Self::Classic(group) => group.is_subscribed_to(topic),
+            Self::Consumer(group) => group.is_subscribed_to(topic),
         }
     }
 
@@ -76,6 +87,7 @@ impl Group {
     ) -> Result<(), GroupError> {
         match self {
             Self::Classic(group) => group.check_commit(cx, request),
+            Self::Consumer(group) => group.check_commit(cx, request),
         }
     }
 
@@ -83,6 +95,8 @@ impl Group {
     pub(super) fn check_delete(&self) -> Result<(), GroupError> {
         match self {
             Self::Classic(group) => group.check_delete(),
+            Self::Consumer(group) if group.members.is_empty() => Ok(()),
+            Self::Consumer(_) => Err(GroupError::NonEmptyGroup),
         }
     }
 
@@ -90,6 +104,8 @@ impl Group {
     pub(super) fn check_offset_delete(&self) -> Result<(), GroupError> {
         match self {
             Self::Classic(group) => group.check_offset_delete(),
+            // Members that use a topic protect it, and nothing else.
+            Self::Consumer(_) => Ok(()),
         }
     }
 
@@ -97,13 +113,31 @@ impl Group {
     pub(super) fn retained_since_ms(&self, committed: &CommittedOffset) -> Option<i64> {
         match self {
             Self::Classic(group) => group.retained_since_ms(committed),
+            Self::Consumer(_) => Some(committed.commit_timestamp_ms),
         }
     }
 
-    /// The keys of every record that the group may have in the log, offsets aside.
-    pub(super) fn record_keys(&self) -> Vec<RecordKey> {
+    /// The records that delete the group, offsets aside.
+    pub(super) fn tombstones(&self) -> Vec<Record> {
         match self {
-            Self::Classic(group) => vec![group_key(&group.group_id)],
+            Self::Classic(group) => vec![group_key(&group.group_id).tombstone()],
+            Self::Consumer(group) => {
+                let records = group.tombstones();
+                let each = records.iter();
+                each.map(|record| record.encode(&group.group_id)).collect()
+            }
+        }
+    }
+
+    /// Whether a member may fetch the group's offsets.
+    pub(super) fn check_fetch(
+        &self,
+        member_id: Option<&str>,
+        member_epoch: i32,
+    ) -> Result<(), GroupError> {
+        match self {
+            Self::Classic(_) => Ok(()),
+            Self::Consumer(group) => group.check_fetch(member_id, member_epoch),
         }
     }
 
@@ -111,6 +145,7 @@ impl Group {
     pub(super) fn on_loaded(&mut self, cx: &mut Context<'_>) {
         match self {
             Self::Classic(group) => group.on_loaded(cx),
+            Self::Consumer(group) => start_sessions(group, cx),
         }
     }
 
@@ -121,15 +156,25 @@ impl Group {
                 group.refuse_parked(cx, GroupError::NotCoordinator);
                 group.transition(cx.now, ClassicState::Dead);
             }
+            // Its replies wait for appends, and nothing else.
+            Self::Consumer(_) => {}
         }
     }
 
-    /// Forgets the timers that an empty group may have.
+    /// Forgets the timers of a group that goes, or changes its type.
     pub(super) fn cancel_timers(&self, cx: &mut Context<'_>) {
         match self {
             Self::Classic(group) => {
-                for member_id in &group.pending_join {
+                let members = group.members.keys().chain(&group.pending_join);
+                for member_id in members {
                     cx.cancel_timer(group.heartbeat_timer(member_id));
+                }
+                cx.cancel_timer(group.join_timer());
+                cx.cancel_timer(group.sync_timer());
+            }
+            Self::Consumer(group) => {
+                for timer in group.members.keys().flat_map(|id| group.timers(id)) {
+                    cx.cancel_timer(timer);
                 }
             }
         }

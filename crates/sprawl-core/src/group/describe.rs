@@ -4,6 +4,7 @@
 
 use super::any::Group;
 use super::classic::{ClassicGroup, DescribedGroup};
+use super::consumer::DescribedConsumerGroup;
 use super::error::GroupError;
 use super::offsets::{CommittedOffset, OffsetEntry};
 use super::shard::GroupShard;
@@ -40,6 +41,27 @@ impl GroupShard {
             .and_then(Group::as_classic)
             .map(ClassicGroup::describe)
             .ok_or(GroupError::GroupIdNotFound)
+    }
+
+    /// Describes a consumer group.
+    pub fn describe_consumer(&self, group_id: &str) -> Result<DescribedConsumerGroup, GroupError> {
+        match self.groups.get(group_id) {
+            Some(Group::Consumer(group)) => Ok(group.describe()),
+            Some(Group::Classic(_)) | None => Err(GroupError::GroupIdNotFound),
+        }
+    }
+
+    /// Whether a member may fetch the offsets of its group; who names no member may.
+    pub fn check_fetch(
+        &self,
+        group_id: &str,
+        member_id: Option<&str>,
+        member_epoch: i32,
+    ) -> Result<(), GroupError> {
+        match self.groups.get(group_id) {
+            Some(group) => group.check_fetch(member_id, member_epoch),
+            None => Ok(()),
+        }
     }
 
     /// The committed offset of a partition; `None` also when the group does not exist.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use sprawl_model::TopicPartition;
 
+use super::consumer::ConsumerHeartbeat;
 use super::request::{
     HeartbeatRequest, JoinRequest, LeaveRequest, OffsetCommitRequest, OffsetDeleteRequest,
     Response, SyncRequest,
@@ -32,6 +33,27 @@ pub enum TimerId {
         /// The group.
         group_id: String,
     },
+    /// The patience with a member of a consumer group that has to give up partitions.
+    Rebalance {
+        /// The group.
+        group_id: String,
+        /// The member.
+        member_id: String,
+    },
+    /// The patience with a classic member of a consumer group that was told to join again.
+    MemberJoin {
+        /// The group.
+        group_id: String,
+        /// The member.
+        member_id: String,
+    },
+    /// The patience with a classic member of a consumer group that has joined and has yet to sync.
+    MemberSync {
+        /// The group.
+        group_id: String,
+        /// The member.
+        member_id: String,
+    },
     /// The next look for expired offsets.
     OffsetExpiry,
 }
@@ -49,6 +71,8 @@ pub enum Input {
     Sync(Token, SyncRequest),
     /// A Heartbeat request.
     Heartbeat(Token, HeartbeatRequest),
+    /// A ConsumerGroupHeartbeat request.
+    ConsumerHeartbeat(Token, ConsumerHeartbeat),
     /// A LeaveGroup request.
     Leave(Token, LeaveRequest),
     /// An OffsetCommit request.

@@ -52,6 +52,30 @@ pub enum GroupError {
     /// The log takes no records at the moment.
     #[error("coordinator cannot store the change now")]
     CoordinatorNotAvailable,
+    /// The request contradicts the rules of its API.
+    #[error("{reason}")]
+    InvalidRequest {
+        /// Which rule.
+        reason: &'static str,
+    },
+    /// The member's epoch is not the coordinator's: it must give up its partitions and join again.
+    #[error("member epoch differs from the coordinator's; join again without partitions")]
+    FencedMemberEpoch,
+    /// The epoch of a commit or fetch is not the member's.
+    #[error("member epoch differs from the coordinator's")]
+    StaleMemberEpoch,
+    /// Another member has this group instance id and has not left.
+    #[error("group instance id is still in use by another member")]
+    UnreleasedInstanceId,
+    /// There is no server-side assignor of this name.
+    #[error("server assignor is not supported; supported are uniform and range")]
+    UnsupportedAssignor,
+    /// The pattern is no regular expression, or too large a one.
+    #[error("topic pattern is not a valid RE2 regular expression")]
+    InvalidRegularExpression,
+    /// The member speaks a protocol that needs a newer version of the request.
+    #[error("members of this group must use a newer version of this request")]
+    UnsupportedVersion,
     /// The coordinator has given up this partition.
     #[error("this broker no longer coordinates the group")]
     NotCoordinator,

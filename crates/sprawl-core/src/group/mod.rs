@@ -13,27 +13,23 @@
 //! - A group has one type at a time.
 //!
 //! Source: Kafka's group coordinator (Apache Kafka 4), KIP-211 (offset expiry). Record formats are
-//! those of Kafka's `__consumer_offsets`. Left out: pending transactional offsets and the KIP-848
-//! protocol.
+//! those of Kafka's `__consumer_offsets`. Left out: pending transactional offsets.
 
 mod any;
 mod classic;
 mod commit;
+mod consumer;
 mod describe;
 mod effect;
 mod error;
 mod expiry;
-#[allow(
-    dead_code,
-    unused_imports,
-    reason = "the first group type of the new protocols follows"
-)]
 mod modern;
 mod offsets;
 mod pending;
 mod records;
 mod remove;
 mod request;
+mod revert;
 mod settings;
 mod shard;
 mod state;
@@ -41,6 +37,10 @@ mod state;
 mod tests;
 
 pub use classic::{ClassicState, DescribedGroup, DescribedMember};
+pub use consumer::{
+    Assignor, ConsumerBeat, ConsumerHeartbeat, DescribedConsumer, DescribedConsumerGroup,
+    MemberIdOrigin, MemberProtocol,
+};
 pub use describe::ListedGroup;
 pub use effect::{Effect, Input, TimerId};
 pub use error::GroupError;
@@ -52,6 +52,6 @@ pub use request::{
     LeaveRequest, LeavingMember, LeftMember, MemberIdRule, MissingGroup, OffsetCommitRequest,
     OffsetDeleteRequest, Response, SkipAssignment, SyncRequest, Synced,
 };
-pub use settings::GroupSettings;
+pub use settings::{ConsumerGroupSettings, GroupSettings, MigrationPolicy};
 pub use shard::GroupShard;
 pub use state::{GroupState, GroupType};

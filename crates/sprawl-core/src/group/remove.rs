@@ -52,8 +52,7 @@ pub(super) fn delete_group(
     tombstones
         .extend(each.map(|(topic, partition)| Tombstone::offset(group_id, topic, *partition)));
     let group = groups.remove(group_id)?;
-    let keys = group.record_keys();
-    tombstones.extend(keys.into_iter().map(|key| Tombstone { key }));
+    tombstones.extend(group.tombstones().into_iter().map(Tombstone::group));
     group.cancel_timers(cx);
     Some(group)
 }

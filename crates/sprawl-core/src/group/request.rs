@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use sprawl_model::ProducerIdAndEpoch;
 
+use super::consumer::ConsumerBeat;
 use super::error::GroupError;
 
 /// Whether a new dynamic member must join a second time with its new id (JoinGroup v4, KIP-394).
@@ -186,6 +187,8 @@ pub enum Response {
     Sync(Result<Synced, GroupError>),
     /// To Heartbeat.
     Heartbeat(Result<(), GroupError>),
+    /// To ConsumerGroupHeartbeat.
+    ConsumerHeartbeat(Result<ConsumerBeat, GroupError>),
     /// To LeaveGroup.
     Leave(Result<Vec<LeftMember>, GroupError>),
     /// To OffsetCommit: one result a partition.

@@ -17,6 +17,9 @@ use super::classic::{
     on_leave, on_session_timeout, on_static_return_appended, on_sync,
 };
 use super::commit::{on_end_transaction, on_offset_commit, on_partitions_deleted, outcome_of};
+use super::consumer::{
+    ConsumerGroup, ConsumerRecord, on_consumer_heartbeat, on_member_timeout, on_rebalance_timeout,
+};
 use super::effect::{Effect, Input, TimerId};
 use super::error::GroupError;
 use super::expiry::on_offset_expiry;
@@ -24,6 +27,7 @@ use super::offsets::{OffsetChange, Offsets, Partitions};
 use super::records::{RecordKey, decode_offset_commit};
 use super::remove::{on_delete_groups, on_offset_delete};
 use super::request::Response;
+use super::revert::{Revert, revert};
 use super::settings::GroupSettings;
 use super::state::GroupState;
 use crate::coordinator::{
@@ -58,6 +62,8 @@ pub(super) enum AfterAppend {
         producer_id: ProducerId,
         outcome: TxnOutcome,
     },
+    /// Changes are taken back if the log does not take their records.
+    Revert(Vec<Revert>),
     /// Groups that were forgotten come back if the log does not take their tombstones.
     Deletion(Vec<Group>),
 }
@@ -110,7 +116,6 @@ pub(super) struct Context<'a> {
     pub(super) now: Now,
     pub(super) settings: &'a GroupSettings,
     /// The cluster's topics and the settings of groups.
-    #[allow(dead_code, reason = "waits for its first group type")]
     pub(super) metadata: &'a MetadataImage,
     pub(super) appends: &'a mut Appends,
     effects: &'a mut Vec<Effect>,
@@ -136,9 +141,21 @@ impl Context<'_> {
         }
     }
 
-    /// Whether this step has appended anything yet.
-    pub(super) fn has_appended(&self) -> bool {
-        self.appended.is_some()
+    /// Replies once every append before is durable, those of earlier steps included: the reply may
+    /// tell of what they changed.
+    pub(super) fn reply_when_settled(&mut self, token: Token, response: Response) {
+        match self.appends.in_flight.values_mut().next_back() {
+            Some(append) => append.replies.push(ParkedReply {
+                token,
+                durable: response,
+            }),
+            None => self.reply(token, response),
+        }
+    }
+
+    /// The last append of this step so far.
+    pub(super) fn last_append(&self) -> Option<AppendId> {
+        self.appended
     }
 
     pub(super) fn append(
@@ -182,9 +199,12 @@ impl Context<'_> {
         while let Some(batch) = batches.next() {
             let records = batch
                 .iter()
-                .map(|tombstone| tombstone.key.tombstone())
+                .map(|tombstone| tombstone.record.clone())
                 .collect();
-            let changes = batch.iter().filter_map(Tombstone::change).collect();
+            let changes = batch
+                .iter()
+                .filter_map(|tombstone| tombstone.change.clone())
+                .collect();
             let is_last = batches.peek().is_none();
             let then = if is_last {
                 std::mem::replace(&mut after, AfterAppend::Nothing)
@@ -211,36 +231,36 @@ const TOMBSTONES_PER_APPEND_MAX: usize = 1_000;
 
 /// A record that deletes.
 pub(super) struct Tombstone {
-    pub(super) key: RecordKey,
+    record: Record,
+    /// The committed offset that goes; none for a record of the group itself.
+    change: Option<OffsetChange>,
 }
 
 impl Tombstone {
     pub(super) fn offset(group_id: &str, topic: &str, partition: i32) -> Self {
         Self {
-            key: RecordKey::offset_commit(group_id, topic, partition),
+            record: RecordKey::offset_commit(group_id, topic, partition).tombstone(),
+            change: Some(OffsetChange {
+                group_id: group_id.to_owned(),
+                topic: topic.to_owned(),
+                partition,
+                committed: None,
+                transaction: None,
+            }),
+        }
+    }
+
+    /// A tombstone of a group's own records.
+    pub(super) fn group(record: Record) -> Self {
+        Self {
+            record,
+            change: None,
         }
     }
 
     /// Whether the record is the group's own and no offset.
     pub(super) fn is_group(&self) -> bool {
-        !matches!(self.key, RecordKey::OffsetCommit { .. })
-    }
-
-    fn change(&self) -> Option<OffsetChange> {
-        match &self.key {
-            RecordKey::OffsetCommit {
-                group_id,
-                topic,
-                partition,
-            } => Some(OffsetChange {
-                group_id: group_id.clone(),
-                topic: topic.clone(),
-                partition: *partition,
-                committed: None,
-                transaction: None,
-            }),
-            RecordKey::Group { .. } | RecordKey::Unknown { .. } => None,
-        }
+        self.change.is_none()
     }
 }
 
@@ -301,6 +321,9 @@ impl Machine for GroupShard {
             Input::Join(token, request) => on_join(groups, cx, token, request),
             Input::Sync(token, request) => on_sync(groups, cx, token, request),
             Input::Heartbeat(token, request) => on_heartbeat(groups, cx, token, &request),
+            Input::ConsumerHeartbeat(token, request) => {
+                on_consumer_heartbeat(groups, cx, token, request);
+            }
             Input::Leave(token, request) => on_leave(groups, cx, token, request),
             Input::OffsetCommit(token, request) => on_offset_commit(groups, cx, token, request),
             Input::EndTransaction(token, end) => on_end_transaction(cx, token, end),
@@ -325,6 +348,10 @@ impl GroupShard {
         record: &Record,
         transaction: Option<ProducerId>,
     ) -> Result<Replayed, RecordError> {
+        if let Some((group_id, record)) = ConsumerRecord::decode(record)? {
+            replay_consumer(&mut self.groups, group_id, record);
+            return Ok(Replayed::Applied);
+        }
         match RecordKey::decode(&record.key)? {
             RecordKey::OffsetCommit {
                 group_id,
@@ -359,7 +386,9 @@ impl GroupShard {
                     self.groups.insert(group_id, Group::Classic(group));
                 }
                 None => {
-                    self.groups.remove(&group_id);
+                    if let Some(Group::Classic(_)) = self.groups.get(&group_id) {
+                        self.groups.remove(&group_id);
+                    }
                 }
             },
             RecordKey::Unknown { version } => return Ok(Replayed::UnknownKey { version }),
@@ -384,6 +413,26 @@ impl GroupShard {
     /// Whether appends are still under way.
     pub fn has_appends_in_flight(&self) -> bool {
         !self.appends.in_flight.is_empty()
+    }
+}
+
+/// A group that only holds offsets is replaced: it has no record of its own.
+fn replay_consumer(groups: &mut Groups, group_id: String, record: ConsumerRecord) {
+    if let ConsumerRecord::Group(None) = record {
+        if let Some(Group::Consumer(_)) = groups.get(&group_id) {
+            groups.remove(&group_id);
+        }
+        return;
+    }
+    if !matches!(groups.get(&group_id), Some(Group::Consumer(_))) {
+        if record.is_tombstone() {
+            return;
+        }
+        let group = Group::Consumer(ConsumerGroup::new(&group_id));
+        groups.insert(group_id.clone(), group);
+    }
+    if let Some(Group::Consumer(group)) = groups.get_mut(&group_id) {
+        group.apply(record);
     }
 }
 
@@ -422,6 +471,7 @@ fn refused(response: Response, error: GroupError) -> Response {
         Response::Join(_) => Response::join_refused(error, ""),
         Response::Sync(_) => Response::Sync(Err(error)),
         Response::Heartbeat(_) => Response::Heartbeat(Err(error)),
+        Response::ConsumerHeartbeat(_) => Response::ConsumerHeartbeat(Err(error)),
         Response::Leave(_) => Response::Leave(Err(error)),
         Response::OffsetCommit(_) => Response::OffsetCommit(Err(error)),
         Response::OffsetDelete(_) => Response::OffsetDelete(Err(error)),
@@ -444,11 +494,23 @@ fn on_timer(groups: &mut Groups, offsets: &Offsets, cx: &mut Context<'_>, timer:
         TimerId::Heartbeat {
             group_id,
             member_id,
-        } => {
-            if let Some(group) = classic(groups, &group_id) {
-                on_session_timeout(group, cx, &member_id);
-            }
+        } => match groups.get_mut(&group_id) {
+            Some(Group::Classic(group)) => on_session_timeout(group, cx, &member_id),
+            Some(Group::Consumer(_)) => on_member_timeout(groups, cx, &group_id, &member_id),
+            None => {}
+        },
+        TimerId::Rebalance {
+            group_id,
+            member_id,
+        } => on_rebalance_timeout(groups, cx, &group_id, &member_id),
+        TimerId::MemberJoin {
+            group_id,
+            member_id,
         }
+        | TimerId::MemberSync {
+            group_id,
+            member_id,
+        } => on_member_timeout(groups, cx, &group_id, &member_id),
         TimerId::Join { group_id } => {
             if let Some(group) = classic(groups, &group_id) {
                 group.on_join_timeout(cx);
@@ -529,6 +591,11 @@ fn after_append(groups: &mut Groups, cx: &mut Context<'_>, after: AfterAppend, s
         AfterAppend::Deletion(deleted) => {
             if let Stored::No(_) = stored {
                 restore(groups, deleted);
+            }
+        }
+        AfterAppend::Revert(reverts) => {
+            if let Stored::No(error) = stored {
+                revert(groups, cx, reverts, error);
             }
         }
         AfterAppend::Assignment(assignment) => {

@@ -7,6 +7,8 @@ use std::fmt;
 pub enum GroupType {
     /// JoinGroup and SyncGroup, or nothing but committed offsets.
     Classic,
+    /// ConsumerGroupHeartbeat (KIP-848).
+    Consumer,
 }
 
 impl GroupType {
@@ -14,6 +16,7 @@ impl GroupType {
     pub fn name(self) -> &'static str {
         match self {
             Self::Classic => "classic",
+            Self::Consumer => "consumer",
         }
     }
 }
@@ -37,16 +40,22 @@ pub enum GroupState {
     Dead,
     /// No members; the group may hold committed offsets.
     Empty,
+    /// The target assignment is of an older epoch than the group.
+    Assigning,
+    /// Members have yet to reach their target assignments.
+    Reconciling,
 }
 
 impl GroupState {
     /// Every state, in the order Kafka lists them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::PreparingRebalance,
         Self::CompletingRebalance,
         Self::Stable,
         Self::Dead,
         Self::Empty,
+        Self::Assigning,
+        Self::Reconciling,
     ];
 
     /// The name on the wire.
@@ -57,6 +66,8 @@ impl GroupState {
             Self::Stable => "Stable",
             Self::Dead => "Dead",
             Self::Empty => "Empty",
+            Self::Assigning => "Assigning",
+            Self::Reconciling => "Reconciling",
         }
     }
 }

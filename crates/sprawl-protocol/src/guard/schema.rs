@@ -427,6 +427,28 @@ pub(super) const TABLE: [Layouts; ApiKey::ALL.len()] = [
              transaction_states:[{transactional_id:str producer_id:i64 transaction_state:str}]",
     },
     Layouts {
+        key: ApiKey::ConsumerGroupHeartbeat,
+        request: "group_id:str member_id:str member_epoch:i32 instance_id:str? rack_id:str? \
+             rebalance_timeout_ms:i32 subscribed_topic_names:[str]? \
+             subscribed_topic_regex:str@1+? server_assignor:str? \
+             topic_partitions:[{topic_id:uuid partitions:[i32]}]?",
+        response: "throttle_time_ms:i32 error_code:i16 error_message:str? member_id:str? \
+             member_epoch:i32 heartbeat_interval_ms:i32 \
+             assignment:{topic_partitions:[{topic_id:uuid partitions:[i32]}]}?",
+    },
+    Layouts {
+        key: ApiKey::ConsumerGroupDescribe,
+        request: "group_ids:[str] include_authorized_operations:bool",
+        response: "throttle_time_ms:i32 groups:[{error_code:i16 error_message:str? group_id:str \
+             group_state:str group_epoch:i32 assignment_epoch:i32 assignor_name:str \
+             members:[{member_id:str instance_id:str? rack_id:str? member_epoch:i32 \
+             client_id:str client_host:str subscribed_topic_names:[str] \
+             subscribed_topic_regex:str? assignment:{topic_partitions:[{topic_id:uuid \
+             topic_name:str partitions:[i32]}]} target_assignment:{topic_partitions:[\
+             {topic_id:uuid topic_name:str partitions:[i32]}]} member_type:i8@1+}] \
+             authorized_operations:i32}]",
+    },
+    Layouts {
         key: ApiKey::ListConfigResources,
         request: "resource_types:[i8]@1+",
         response: "throttle_time_ms:i32 error_code:i16 config_resources:[{resource_name:str \

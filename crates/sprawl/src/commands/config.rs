@@ -1,4 +1,4 @@
-//! `sprawl config`: settings of topics and brokers.
+//! `sprawl config`: settings of topics, brokers and groups.
 
 use std::collections::BTreeMap;
 
@@ -33,7 +33,8 @@ Examples:
 Examples:
   sprawl config alter --topic orders --set retention.ms=3600000
   sprawl config alter --topic orders --delete retention.ms
-  sprawl config alter --topic orders --append cleanup.policy=compact")]
+  sprawl config alter --topic orders --append cleanup.policy=compact
+  sprawl config alter --group billing --set consumer.session.timeout.ms=60000")]
     Alter(AlterArgs),
 }
 
@@ -46,14 +47,18 @@ struct ResourceArgs {
     /// A broker's settings
     #[arg(long, value_name = "ID")]
     broker: Option<i32>,
+    /// A group's settings
+    #[arg(long, value_name = "GROUP")]
+    group: Option<String>,
 }
 
 impl ResourceArgs {
     fn resource(&self) -> anyhow::Result<ConfigResource> {
-        match (&self.topic, self.broker) {
-            (Some(name), _) => Ok(ConfigResource::Topic(name.clone())),
-            (None, Some(id)) => Ok(ConfigResource::Broker(id)),
-            (None, None) => anyhow::bail!("pass --topic NAME or --broker ID"),
+        match (&self.topic, self.broker, &self.group) {
+            (Some(name), _, _) => Ok(ConfigResource::Topic(name.clone())),
+            (None, Some(id), _) => Ok(ConfigResource::Broker(id)),
+            (None, None, Some(id)) => Ok(ConfigResource::Group(id.clone())),
+            (None, None, None) => anyhow::bail!("pass --topic NAME, --broker ID or --group GROUP"),
         }
     }
 }

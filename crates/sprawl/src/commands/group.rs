@@ -94,6 +94,7 @@ pub(crate) async fn run(io: Io, args: GroupArgs) -> anyhow::Result<()> {
 struct Row {
     group: String,
     state: String,
+    group_type: String,
     protocol_type: String,
     coordinator: i32,
 }
@@ -103,6 +104,7 @@ async fn rows(admin: &Admin) -> anyhow::Result<Vec<Row>> {
     let rows = groups.map(|group| Row {
         group: group.group_id,
         state: group.state,
+        group_type: group.group_type,
         protocol_type: group.protocol_type,
         coordinator: group.coordinator,
     });
@@ -114,10 +116,16 @@ async fn list_json(admin: &Admin) -> anyhow::Result<()> {
 }
 
 async fn list_table(admin: &Admin) -> anyhow::Result<()> {
-    let mut table = Table::new(&["GROUP", "STATE", "TYPE", "COORDINATOR"]);
+    let mut table = Table::new(&["GROUP", "STATE", "TYPE", "PROTOCOL", "COORDINATOR"]);
     for row in rows(admin).await? {
         let coordinator = row.coordinator.to_string();
-        table.row(vec![row.group, row.state, row.protocol_type, coordinator]);
+        table.row(vec![
+            row.group,
+            row.state,
+            row.group_type,
+            row.protocol_type,
+            coordinator,
+        ]);
     }
     table.print()?;
     Ok(())
@@ -127,11 +135,27 @@ async fn list_table(admin: &Admin) -> anyhow::Result<()> {
 #[derive(Debug, Serialize)]
 struct Lag {
     group: String,
+    group_type: &'static str,
     state: String,
+    /// Of a consumer group.
+    group_epoch: Option<i32>,
+    /// Of a consumer group: the epoch of the target assignment.
+    assignment_epoch: Option<i32>,
     assignor: String,
     member_count: usize,
     total_lag: i64,
     partitions: Vec<PartitionLag>,
+    /// Of a consumer group.
+    members: Vec<MemberEpoch>,
+}
+
+/// Where a member of a consumer group stands on its way to its target.
+#[derive(Debug, Serialize)]
+struct MemberEpoch {
+    member: String,
+    epoch: i32,
+    assignment: BTreeMap<String, Vec<i32>>,
+    target: BTreeMap<String, Vec<i32>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -174,9 +198,22 @@ async fn lag(admin: &Admin, group: &str) -> Result<Lag, ClientError> {
         }
     });
     let partitions: Vec<PartitionLag> = partitions.collect();
+    let members = description.members.iter().filter_map(|member| {
+        Some(MemberEpoch {
+            member: member.member_id.clone(),
+            epoch: member.epoch?,
+            assignment: member.assignment.clone(),
+            target: member.target.clone()?,
+        })
+    });
+    let members = members.collect();
     Ok(Lag {
         group: group.to_owned(),
+        group_type: description.group_type,
         state: description.state,
+        group_epoch: description.epochs.map(|epochs| epochs.group),
+        assignment_epoch: description.epochs.map(|epochs| epochs.assignment),
+        members,
         assignor: description.assignor,
         member_count: description.members.len(),
         total_lag: partitions
@@ -205,13 +242,14 @@ fn owners(description: &GroupDescription) -> BTreeMap<(String, i32), usize> {
 fn print(lag: &Lag) -> anyhow::Result<()> {
     let Lag {
         group,
+        group_type,
         state,
         member_count,
         total_lag,
         ..
     } = lag;
     output::line(&format!(
-        "group {group}  state {state}  members {member_count}  lag {total_lag}"
+        "group {group}  type {group_type}  state {state}  members {member_count}  lag {total_lag}"
     ))?;
     let head = [
         "TOPIC",
@@ -237,5 +275,40 @@ fn print(lag: &Lag) -> anyhow::Result<()> {
         ]);
     }
     table.print()?;
+    print_epochs(lag)
+}
+
+/// Shows how far the members of a consumer group are from their targets.
+fn print_epochs(lag: &Lag) -> anyhow::Result<()> {
+    let (Some(group), Some(assignment)) = (lag.group_epoch, lag.assignment_epoch) else {
+        return Ok(());
+    };
+    output::line(&format!(
+        "\ngroup epoch {group}  assignment epoch {assignment}  assignor {}",
+        lag.assignor
+    ))?;
+    let mut table = Table::new(&["MEMBER", "EPOCH", "HAS", "SHOULD HAVE"]);
+    for member in &lag.members {
+        table.row(vec![
+            member.member.clone(),
+            member.epoch.to_string(),
+            in_words(&member.assignment),
+            in_words(&member.target),
+        ]);
+    }
+    table.print()?;
     Ok(())
+}
+
+fn in_words(assignment: &BTreeMap<String, Vec<i32>>) -> String {
+    let topics = assignment.iter().map(|(topic, partitions)| {
+        let partitions: Vec<String> = partitions.iter().map(ToString::to_string).collect();
+        format!("{topic}:{}", partitions.join(","))
+    });
+    let words: Vec<String> = topics.collect();
+    if words.is_empty() {
+        "-".to_owned()
+    } else {
+        words.join(" ")
+    }
 }

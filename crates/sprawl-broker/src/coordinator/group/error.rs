@@ -31,6 +31,16 @@ pub(crate) fn of_group(error: GroupError) -> ErrorCode {
         GroupError::UnknownServerError => ErrorCode::UnknownServerError,
         // Retriable.
         GroupError::CoordinatorNotAvailable => ErrorCode::CoordinatorNotAvailable,
+        GroupError::InvalidRequest { .. } => ErrorCode::InvalidRequest,
+        // The member gives up its partitions and joins afresh.
+        GroupError::FencedMemberEpoch => ErrorCode::FencedMemberEpoch,
+        // The client asks again with the epoch of its next heartbeat.
+        GroupError::StaleMemberEpoch => ErrorCode::StaleMemberEpoch,
+        // Fatal: another instance is alive under this identity.
+        GroupError::UnreleasedInstanceId => ErrorCode::UnreleasedInstanceId,
+        GroupError::UnsupportedAssignor => ErrorCode::UnsupportedAssignor,
+        GroupError::InvalidRegularExpression => ErrorCode::InvalidRegularExpression,
+        GroupError::UnsupportedVersion => ErrorCode::UnsupportedVersion,
         // Retriable: the client looks for the coordinator again.
         GroupError::NotCoordinator => ErrorCode::NotCoordinator,
         // Fatal for this instance of the producer.

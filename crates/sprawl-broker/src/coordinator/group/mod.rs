@@ -11,8 +11,10 @@ mod tests;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use sprawl_core::config::BrokerSettings;
-use sprawl_core::group::{GroupError, GroupSettings, GroupShard, Input, Response};
+use sprawl_core::config::{BrokerSettings, ConsumerGroupLimits};
+use sprawl_core::group::{
+    ConsumerGroupSettings, GroupError, GroupSettings, GroupShard, Input, Response,
+};
 use sprawl_core::metadata::OFFSETS_TOPIC;
 use sprawl_core::partition::EndTxn;
 use sprawl_io::Io;
@@ -56,7 +58,21 @@ fn group_settings(settings: &BrokerSettings) -> GroupSettings {
         offsets_retention_ms: i64::try_from(whole_ms(settings.offsets.retention))
             .unwrap_or(i64::MAX),
         offsets_retention_check_interval_ms: whole_ms(settings.offsets.retention_check_interval),
+        consumer: consumer_settings(&settings.groups.consumer),
         ..GroupSettings::default()
+    }
+}
+
+fn consumer_settings(limits: &ConsumerGroupLimits) -> ConsumerGroupSettings {
+    ConsumerGroupSettings {
+        session_timeout_ms: limits.session_timeout_ms,
+        session_timeout_ms_min: limits.session_timeout_ms_min,
+        session_timeout_ms_max: limits.session_timeout_ms_max,
+        heartbeat_interval_ms: limits.heartbeat_interval_ms,
+        heartbeat_interval_ms_min: limits.heartbeat_interval_ms_min,
+        heartbeat_interval_ms_max: limits.heartbeat_interval_ms_max,
+        size_max: limits.size_max,
+        migration: limits.migration,
     }
 }
 
@@ -119,5 +135,10 @@ impl GroupCoordinator {
     /// Draws the id of a new member.
     pub(crate) fn new_member_id(&self, prefix: &str) -> String {
         format!("{prefix}-{}", crate::start::random_uuid(&self.io))
+    }
+
+    /// Draws an id.
+    pub(crate) fn new_uuid(&self) -> String {
+        crate::start::random_uuid(&self.io).to_string()
     }
 }

@@ -4,6 +4,7 @@ use super::membership::ClassicGroup;
 use super::state::ClassicState;
 use crate::coordinator::Token;
 use crate::group::any::Group;
+use crate::group::consumer::classic_heartbeat;
 use crate::group::error::GroupError;
 use crate::group::request::{HeartbeatRequest, Response};
 use crate::group::shard::{Context, Groups};
@@ -14,7 +15,10 @@ pub(in crate::group) fn on_heartbeat(
     token: Token,
     request: &HeartbeatRequest,
 ) {
-    let outcome = heartbeat(groups, cx, request);
+    let outcome = match groups.get_mut(&request.group_id) {
+        Some(Group::Consumer(group)) => classic_heartbeat(group, cx, request),
+        _ => heartbeat(groups, cx, request),
+    };
     cx.reply(token, Response::Heartbeat(outcome));
 }
 

@@ -13,7 +13,9 @@ use super::state::ClassicState;
 use super::static_member::rejoin_static_member;
 use crate::coordinator::wire::fits;
 use crate::group::any::Group;
+use crate::group::consumer::on_classic_join;
 use crate::group::request::{JoinRequest, MemberIdRule, Response};
+use crate::group::revert::Revert;
 use crate::group::shard::{AfterAppend, Context, Groups};
 
 pub(in crate::group) fn on_join(
@@ -26,6 +28,16 @@ pub(in crate::group) fn on_join(
         cx.reply(token, Response::join_refused(error, request.member_id));
         return;
     }
+    if let Some(Group::Consumer(group)) = groups.get(&request.group_id) {
+        if !group.members.is_empty() {
+            on_classic_join(groups, cx, token, &request);
+            return;
+        }
+        if request.member_id.is_empty() {
+            delete_empty_consumer_group(groups, cx, &request.group_id);
+        }
+    }
+    let last_append = cx.last_append();
     let is_new_group = !groups.contains_key(&request.group_id);
     if is_new_group && !request.member_id.is_empty() {
         cx.reply(
@@ -53,9 +65,22 @@ pub(in crate::group) fn on_join(
     } else {
         join_existing_member(group, cx, token, request);
     }
-    if is_new_group && !cx.has_appended() {
+    if is_new_group && cx.last_append() == last_append {
         append_new_group(group, cx);
     }
+}
+
+/// An empty group changes its type without a word.
+fn delete_empty_consumer_group(groups: &mut Groups, cx: &mut Context<'_>, group_id: &str) {
+    let Some(before) = groups.remove(group_id) else {
+        return;
+    };
+    let revert = Revert::Group {
+        group_id: group_id.to_owned(),
+        before: Some(Box::new(before.clone())),
+    };
+    let after = AfterAppend::Revert(vec![revert]);
+    cx.append(before.tombstones(), Vec::new(), after);
 }
 
 fn validate(cx: &Context<'_>, request: &JoinRequest) -> Result<(), GroupError> {
@@ -222,6 +247,20 @@ fn update_member(
 ) {
     park_join(group, cx, token, request, &request.member_id);
     group.rebalance_or_complete_join(cx);
+}
+
+impl ClassicGroup {
+    /// Parks the join of a member of a group that has just become a classic one.
+    pub(in crate::group) fn park_rejoin(
+        &mut self,
+        cx: &mut Context<'_>,
+        token: Token,
+        request: &JoinRequest,
+        member_id: &str,
+    ) {
+        park_join(self, cx, token, request, member_id);
+        self.complete_join_if_all_joined(cx);
+    }
 }
 
 /// Parks a member's join under its new terms.

@@ -6,6 +6,7 @@ use super::membership::ClassicGroup;
 use super::state::ClassicState;
 use crate::coordinator::Token;
 use crate::group::any::Group;
+use crate::group::consumer::on_classic_leave;
 use crate::group::error::GroupError;
 use crate::group::request::{LeaveRequest, LeavingMember, LeftMember, Response};
 use crate::group::shard::{Context, Groups};
@@ -18,6 +19,10 @@ pub(in crate::group) fn on_leave(
 ) {
     if request.group_id.is_empty() {
         cx.reply(token, Response::Leave(Err(GroupError::InvalidGroupId)));
+        return;
+    }
+    if let Some(Group::Consumer(_)) = groups.get(&request.group_id) {
+        on_classic_leave(groups, cx, token, request);
         return;
     }
     let group = groups.get_mut(&request.group_id);

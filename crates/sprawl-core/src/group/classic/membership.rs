@@ -393,6 +393,12 @@ impl ClassicGroup {
         true
     }
 
+    /// Settles the protocol of members that were not elected into a generation here.
+    pub(in crate::group) fn choose_protocol(&mut self) {
+        self.protocol_name = self.select_protocol();
+        self.subscribed_topics = self.compute_subscribed_topics();
+    }
+
     /// Begins the next generation with whoever is a member now.
     pub(in crate::group) fn begin_generation(&mut self, now: Now) {
         self.generation = self.generation.wrapping_add(1).max(0);

@@ -25,6 +25,7 @@ pub use describe::{DescribedGroup, DescribedMember};
 pub(in crate::group) use heartbeat::{on_heartbeat, on_session_timeout};
 pub(in crate::group) use join::on_join;
 pub(in crate::group) use leave::on_leave;
+pub(in crate::group) use member::Member;
 pub(in crate::group) use membership::ClassicGroup;
 pub use state::ClassicState;
 pub(in crate::group) use static_member::{StaticReturn, on_static_return_appended};

@@ -21,7 +21,7 @@ use crate::group::request::{Response, Synced};
 use crate::group::shard::{AfterAppend, Context};
 
 impl ClassicGroup {
-    fn join_timer(&self) -> TimerId {
+    pub(in crate::group) fn join_timer(&self) -> TimerId {
         TimerId::Join {
             group_id: self.group_id.clone(),
         }

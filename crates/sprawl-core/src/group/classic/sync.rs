@@ -9,6 +9,7 @@ use super::records::group_record;
 use super::state::ClassicState;
 use crate::coordinator::Token;
 use crate::group::any::Group;
+use crate::group::consumer::on_classic_sync;
 use crate::group::error::GroupError;
 use crate::group::request::{Response, SyncRequest};
 use crate::group::shard::{AfterAppend, Context, Groups, Stored};
@@ -27,6 +28,10 @@ pub(in crate::group) fn on_sync(
     token: Token,
     request: SyncRequest,
 ) {
+    if let Some(Group::Consumer(group)) = groups.get_mut(&request.group_id) {
+        on_classic_sync(group, cx, token, &request);
+        return;
+    }
     if let Err(error) = sync(groups, cx, token, request) {
         cx.reply(token, Response::Sync(Err(error)));
     }

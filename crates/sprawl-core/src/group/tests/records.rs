@@ -103,12 +103,12 @@ fn unknown_value_version_is_an_error() {
 fn record_of_a_later_protocol_is_passed_over() {
     let mut shard = GroupShard::new(GroupSettings::default());
     let record = Record {
-        key: Bytes::from_static(&[0, 3, 0, 1, b'g']),
+        key: Bytes::from_static(&[0, 99, 0, 1, b'g']),
         value: None,
     };
     assert_eq!(
         shard.replay(BatchKind::Plain, &record),
-        Ok(Replayed::UnknownKey { version: 3 })
+        Ok(Replayed::UnknownKey { version: 99 })
     );
 }
 
