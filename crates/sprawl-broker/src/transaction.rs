@@ -3,7 +3,6 @@
 //! Asked by whoever takes transactional records and offsets, before they are appended.
 //!
 //! Source: KIP-890; Kafka's `AddPartitionsToTxnManager`.
-#![allow(dead_code, reason = "transactional produce and offset commits follow")]
 
 use std::time::Duration;
 

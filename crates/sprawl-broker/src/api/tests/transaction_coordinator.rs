@@ -154,6 +154,9 @@ impl Node {
     }
 }
 
+/// The version of EndTxn that bumps the epoch.
+const BUMPING: i16 = 5;
+
 /// A transaction with a record in partition 0.
 async fn begin(node: &mut Node) -> (i64, i16) {
     let producer = node.init_new().await;
@@ -443,5 +446,41 @@ fn without_their_topic_transactional_ids_have_no_coordinator() {
         let elsewhere = ErrorCode::NotCoordinator.number();
         assert_eq!(node.init(5, (-1, -1)).await.0, elsewhere);
         assert_eq!(node.describe_transaction(ID).await.error_code, elsewhere);
+    });
+}
+
+#[test]
+fn every_end_of_version_2_bumps_the_epoch_and_a_delayed_one_ends_nothing() {
+    simulate(async {
+        let mut node = start(&[]).await;
+        let first = begin(&mut node).await;
+        let second = (first.0, first.1 + 1);
+        assert_eq!(node.end(BUMPING, first, true).await, (NONE, second));
+        node.reach("CompleteCommit").await;
+        assert_eq!(
+            node.end(BUMPING, first, true).await,
+            (NONE, second),
+            "a retry"
+        );
+        assert_eq!(node.add(3, second, &[0]).await, [NONE]);
+        append_in_txn(&node, second, 0, &["b"]).await;
+        // Held up on its way, the first commit comes again.
+        let fenced = ErrorCode::ProducerFenced.number();
+        assert_eq!(node.end(BUMPING, first, true).await.0, fenced);
+        assert_eq!(node.end(BUMPING, first, false).await.0, fenced);
+        node = node.restart_loaded().await;
+        assert_eq!(node.end(BUMPING, first, true).await.0, fenced);
+        assert_eq!(node.state().await, "Ongoing");
+        let third = (first.0, first.1 + 2);
+        assert_eq!(node.end(BUMPING, second, false).await, (NONE, third));
+        node.reach("CompleteAbort").await;
+        node = node.restart_loaded().await;
+        assert_eq!(
+            node.end(BUMPING, second, false).await,
+            (NONE, third),
+            "a retry"
+        );
+        let wrong = ErrorCode::InvalidTxnState.number();
+        assert_eq!(node.end(BUMPING, second, true).await.0, wrong);
     });
 }
