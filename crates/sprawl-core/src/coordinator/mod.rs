@@ -16,7 +16,6 @@
 mod effect;
 mod machine;
 mod record;
-#[allow(dead_code, reason = "single tags are for group types that follow")]
 pub(crate) mod wire;
 
 pub use effect::{AppendId, AppendOutcome, AppendRefusal, BatchKind, Effect, Event, Now, Token};
