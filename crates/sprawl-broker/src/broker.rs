@@ -24,6 +24,7 @@ use crate::partition::Partition;
 use crate::partitions::{Partitions, ReconcileError};
 use crate::producer_ids::ProducerIds;
 use crate::quotas::ClientQuotas;
+use crate::share::ShareGroups;
 
 /// The client id under which Kafka's own admin tools may write to internal topics.
 const ADMIN_CLIENT_ID: &str = "__admin_client";
@@ -46,6 +47,7 @@ pub(crate) struct Broker {
     pub(crate) producer_ids: ProducerIds,
     pub(crate) coordinator: Arc<GroupCoordinator>,
     pub(crate) transactions: Arc<TransactionCoordinator>,
+    pub(crate) share: ShareGroups,
     pub(crate) connections: Connections,
     /// Bytes of the requests that are being worked on.
     pub(crate) queued_bytes: AtomicU64,

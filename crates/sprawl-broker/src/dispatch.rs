@@ -20,17 +20,21 @@ use crate::api::produce::{Begun, PendingProduce};
 use crate::api::{
     self, add_offsets_to_txn, add_partitions_to_txn, add_raft_voter, alter_client_quotas,
     alter_configs, alter_partition_reassignments, alter_replica_log_dirs,
-    alter_user_scram_credentials, api_versions, consumer_group_describe, consumer_group_heartbeat,
-    create_acls, create_delegation_token, create_partitions, create_topics, delete_acls,
-    delete_groups, delete_records, delete_topics, describe_acls, describe_client_quotas,
+    alter_share_group_offsets, alter_user_scram_credentials, api_versions, consumer_group_describe,
+    consumer_group_heartbeat, create_acls, create_delegation_token, create_partitions,
+    create_topics, delete_acls, delete_groups, delete_records, delete_share_group_offsets,
+    delete_share_group_state, delete_topics, describe_acls, describe_client_quotas,
     describe_cluster, describe_configs, describe_delegation_token, describe_groups,
-    describe_log_dirs, describe_producers, describe_quorum, describe_topic_partitions,
-    describe_transactions, describe_user_scram_credentials, elect_leaders, end_txn,
-    expire_delegation_token, find_coordinator, heartbeat, incremental_alter_configs,
-    init_producer_id, join_group, leave_group, list_config_resources, list_groups, list_offsets,
-    list_partition_reassignments, list_transactions, metadata, offset_commit, offset_delete,
-    offset_fetch, offset_for_leader_epoch, remove_raft_voter, renew_delegation_token, sync_group,
-    txn_offset_commit, unregister_broker, update_features, write_txn_markers,
+    describe_log_dirs, describe_producers, describe_quorum, describe_share_group_offsets,
+    describe_topic_partitions, describe_transactions, describe_user_scram_credentials,
+    elect_leaders, end_txn, expire_delegation_token, find_coordinator, heartbeat,
+    incremental_alter_configs, init_producer_id, initialize_share_group_state, join_group,
+    leave_group, list_config_resources, list_groups, list_offsets, list_partition_reassignments,
+    list_transactions, metadata, offset_commit, offset_delete, offset_fetch,
+    offset_for_leader_epoch, read_share_group_state, read_share_group_state_summary,
+    remove_raft_voter, renew_delegation_token, share_acknowledge, share_group_describe,
+    share_group_heartbeat, sync_group, txn_offset_commit, unregister_broker, update_features,
+    write_share_group_state, write_txn_markers,
 };
 use crate::broker::Broker;
 use crate::connection::Peer;
@@ -221,6 +225,9 @@ fn answer(
 async fn handle(broker: Arc<Broker>, context: RequestContext, request: Request) -> Reply {
     let frame = match request {
         Request::Fetch(request) => api::fetch::handle(&broker, &context, request).await?,
+        Request::ShareFetch(request) => {
+            api::share_fetch::handle(&broker, &context, request).await?
+        }
         other => {
             let work = respond(&broker, &context, other);
             let (response, spent) = quotas::timed(&broker, work).await;
@@ -253,8 +260,8 @@ fn encode(
 /// path.
 async fn respond(broker: &Arc<Broker>, context: &RequestContext, request: Request) -> Response {
     match request {
-        Request::Produce(_) | Request::Fetch(_) => {
-            unreachable!("produce and fetch are taken off before this match")
+        Request::Produce(_) | Request::Fetch(_) | Request::ShareFetch(_) => {
+            unreachable!("produce and fetches are taken off before this match")
         }
         Request::ApiVersions(body) => api_versions::handle(broker, context, body).into(),
         Request::Metadata(body) => metadata::handle(broker, context, body).await.into(),
@@ -338,6 +345,64 @@ async fn transact(broker: &Arc<Broker>, context: &RequestContext, request: Reque
             describe_transactions::handle(broker, context, body).into()
         }
         Request::ListTransactions(body) => list_transactions::handle(broker, context, body).into(),
+        rest => respond_share(broker, context, rest).await,
+    }
+}
+
+/// As [`respond`] for share groups.
+async fn respond_share(
+    broker: &Arc<Broker>,
+    context: &RequestContext,
+    request: Request,
+) -> Response {
+    match request {
+        Request::ShareGroupHeartbeat(body) => share_group_heartbeat::handle(broker, context, body)
+            .await
+            .into(),
+        Request::ShareGroupDescribe(body) => {
+            share_group_describe::handle(broker, context, body).into()
+        }
+        Request::DescribeShareGroupOffsets(body) => {
+            describe_share_group_offsets::handle(broker, context, body)
+                .await
+                .into()
+        }
+        Request::AlterShareGroupOffsets(body) => {
+            alter_share_group_offsets::handle(broker, context, body)
+                .await
+                .into()
+        }
+        Request::DeleteShareGroupOffsets(body) => {
+            delete_share_group_offsets::handle(broker, context, body)
+                .await
+                .into()
+        }
+        Request::ShareAcknowledge(body) => share_acknowledge::handle(broker, context, body)
+            .await
+            .into(),
+        Request::InitializeShareGroupState(body) => {
+            initialize_share_group_state::handle(broker, context, body)
+                .await
+                .into()
+        }
+        Request::ReadShareGroupState(body) => read_share_group_state::handle(broker, context, body)
+            .await
+            .into(),
+        Request::WriteShareGroupState(body) => {
+            write_share_group_state::handle(broker, context, body)
+                .await
+                .into()
+        }
+        Request::DeleteShareGroupState(body) => {
+            delete_share_group_state::handle(broker, context, body)
+                .await
+                .into()
+        }
+        Request::ReadShareGroupStateSummary(body) => {
+            read_share_group_state_summary::handle(broker, context, body)
+                .await
+                .into()
+        }
         rest => administer(broker, context, rest).await,
     }
 }

@@ -19,6 +19,9 @@ pub(crate) struct Feature {
 /// Level 1: the consumer group protocol (KIP-848).
 pub(crate) const GROUP_VERSION: &str = "group.version";
 
+/// Level 1: share groups (KIP-932).
+pub(crate) const SHARE_VERSION: &str = "share.version";
+
 /// `metadata.version` at Kafka's levels: 7 is 3.3, the oldest that 4.x knows; 30 is 4.3-IV0.
 pub(crate) const SUPPORTED: &[Feature] = &[
     Feature {
@@ -32,6 +35,11 @@ pub(crate) const SUPPORTED: &[Feature] = &[
         max: 30,
     },
     Feature {
+        name: SHARE_VERSION,
+        min: 0,
+        max: 1,
+    },
+    Feature {
         name: "transaction.version",
         min: 0,
         max: 2,
@@ -41,6 +49,11 @@ pub(crate) const SUPPORTED: &[Feature] = &[
 /// Whether a feature is finalized at this level or a later one.
 pub(crate) fn is_at_least(image: &MetadataImage, name: &str, level: i16) -> bool {
     image.features().get(name).copied().unwrap_or(0) >= level
+}
+
+/// Whether share groups are finalized.
+pub(crate) fn has_share_groups(image: &MetadataImage) -> bool {
+    is_at_least(image, SHARE_VERSION, 1)
 }
 
 /// The levels of a new cluster: the newest of each.

@@ -24,6 +24,7 @@ mod partitions;
 mod producer_ids;
 mod quotas;
 mod replicated_log;
+mod share;
 mod start;
 mod transaction;
 mod transaction_marker;

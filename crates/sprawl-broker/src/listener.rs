@@ -120,6 +120,7 @@ fn admit(broker: &Arc<Broker>, stream: Stream, address: SocketAddr) {
             address,
             Connection::new(serving, peer, stream).serve().await,
         );
+        crate::share::acknowledge::release_connection(&closed.0, address);
         drop(closed);
     }));
 }

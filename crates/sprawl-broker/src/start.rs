@@ -33,6 +33,7 @@ use crate::options::{BrokerOptions, Limits};
 use crate::partitions::{Partitions, StableParts};
 use crate::producer_ids::ProducerIds;
 use crate::quotas::ClientQuotas;
+use crate::share::ShareGroups;
 
 /// How long open connections may finish their requests at a stop.
 const DRAIN_MAX: Duration = Duration::from_secs(3);
@@ -372,6 +373,7 @@ fn assemble(
         producer_ids: ProducerIds::default(),
         coordinator: Arc::new(GroupCoordinator::new(io.clone(), &settings)),
         transactions: Arc::new(TransactionCoordinator::new(io.clone(), &settings)),
+        share: ShareGroups::new(&io, &settings),
         connections: Connections::default(),
         queued_bytes: AtomicU64::new(0),
         unfinished_bytes: AtomicU64::new(0),

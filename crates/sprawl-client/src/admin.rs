@@ -8,6 +8,7 @@ mod groups;
 mod offsets;
 mod quorum;
 mod quotas;
+mod share_groups;
 mod topics;
 mod transactions;
 
@@ -17,6 +18,7 @@ pub(crate) use groups::{commit_topics, group_id};
 pub use offsets::{OffsetSpec, TimestampedOffset};
 pub use quorum::{ChangeMode, Feature, FeatureChange, Quorum};
 pub use quotas::{EntityQuotas, QuotaEntity};
+pub use share_groups::{ShareGroupDescription, ShareGroupMember, SharePosition};
 pub use topics::{BrokerLogDir, NewTopic};
 pub use transactions::{
     OpenTransaction, ProducerDescription, TransactionDescription, TransactionFilter,

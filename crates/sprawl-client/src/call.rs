@@ -64,4 +64,8 @@ calls! {
     AlterClientQuotas: AlterClientQuotasRequest -> AlterClientQuotasResponse,
     DescribeQuorum: DescribeQuorumRequest -> DescribeQuorumResponse,
     UpdateFeatures: UpdateFeaturesRequest -> UpdateFeaturesResponse,
+    ShareGroupDescribe: ShareGroupDescribeRequest -> ShareGroupDescribeResponse,
+    DescribeShareGroupOffsets:
+        DescribeShareGroupOffsetsRequest -> DescribeShareGroupOffsetsResponse,
+    AlterShareGroupOffsets: AlterShareGroupOffsetsRequest -> AlterShareGroupOffsetsResponse,
 }

@@ -15,6 +15,7 @@ mod documentation;
 mod error;
 mod group;
 mod group_table;
+mod offset_reset;
 mod refused;
 mod resolve;
 mod topic;
@@ -22,16 +23,17 @@ mod topic_table;
 
 pub use broker::{BrokerScope, check_dynamic_broker, check_static_broker};
 pub use broker_settings::{
-    BrokerSettings, CleanerSettings, ConnectionSettings, ConsumerGroupLimits, DiskSettings,
+    Bound, BrokerSettings, CleanerSettings, ConnectionSettings, ConsumerGroupLimits, DiskSettings,
     GroupLimits, HotSettings, JournalSettings, ListenerAddress, OffsetsSettings, QuotaSettings,
-    TopicDefaults, TransactionLimits,
+    ShareCoordinatorSettings, ShareGroupLimits, TopicDefaults, TransactionLimits,
 };
 pub use broker_table::{broker_definition, broker_definitions};
 pub use definition::{ConfigType, Definition, Importance, Rule, Update, Value};
 pub use documentation::documentation;
 pub use error::ConfigError;
-pub use group::{GroupConfigs, check_group, check_group_bounds};
+pub use group::{GroupConfigs, ShareGroupConfig, check_group, check_group_bounds};
 pub use group_table::{group_definition, group_definitions};
+pub use offset_reset::OffsetReset;
 pub use resolve::{
     ConfigEntry, ConfigLayers, ConfigMap, ConfigSource, ConfigSynonym, describe_broker,
     describe_group, describe_topic,

@@ -9,4 +9,5 @@ pub mod group;
 pub mod metadata;
 pub mod partition;
 pub mod quota;
+pub mod share;
 pub mod transaction;

@@ -26,7 +26,9 @@ pub use command::{
 pub use configs::{plan_alter_configs, plan_replace_configs};
 pub use error::MetadataError;
 pub use image::{BrokerRegistration, Endpoint, MetadataImage, Partition, Topic};
-pub use names::{OFFSETS_TOPIC, TRANSACTION_STATE_TOPIC, check_topic_name, is_internal_topic};
+pub use names::{
+    OFFSETS_TOPIC, SHARE_STATE_TOPIC, TRANSACTION_STATE_TOPIC, check_topic_name, is_internal_topic,
+};
 pub use quotas::{
     CONNECTION_CREATION_RATE, CONSUMER_BYTE_RATE, CONTROLLER_MUTATION_RATE, PRODUCER_BYTE_RATE,
     QUOTA_ENTITIES_MAX, QuotaChange, QuotaEntity, QuotaEntityType, QuotaValue, Quotas,

@@ -156,10 +156,44 @@ macro_rules! with_api_table {
             DescribeTopicPartitions, 75, 0..=0, 0, 0, DescribeTopicPartitionsRequest,
                 DescribeTopicPartitionsResponse,
                 "KIP-966";
+            ShareGroupHeartbeat, 76, 1..=1, 1, 0, ShareGroupHeartbeatRequest,
+                ShareGroupHeartbeatResponse,
+                "KIP-932";
+            ShareGroupDescribe, 77, 1..=1, 1, 0, ShareGroupDescribeRequest,
+                ShareGroupDescribeResponse,
+                "KIP-932";
+            ShareFetch, 78, 1..=2, 1, 0, ShareFetchRequest, ShareFetchResponse,
+                "KIP-932, KIP-1206 acquire modes v2, KIP-1222 renewal v2";
+            ShareAcknowledge, 79, 1..=2, 1, 0, ShareAcknowledgeRequest, ShareAcknowledgeResponse,
+                "KIP-932, KIP-1222 renewal v2";
             AddRaftVoter, 80, 0..=1, 0, 0, AddRaftVoterRequest, AddRaftVoterResponse,
                 "KIP-853, KIP-1186 acknowledge when appended v1";
             RemoveRaftVoter, 81, 0..=0, 0, 0, RemoveRaftVoterRequest, RemoveRaftVoterResponse,
                 "KIP-853";
+            InitializeShareGroupState, 83, 0..=0, 0, 0, InitializeShareGroupStateRequest,
+                InitializeShareGroupStateResponse,
+                "KIP-932";
+            ReadShareGroupState, 84, 0..=0, 0, 0, ReadShareGroupStateRequest,
+                ReadShareGroupStateResponse,
+                "KIP-932";
+            WriteShareGroupState, 85, 0..=1, 0, 0, WriteShareGroupStateRequest,
+                WriteShareGroupStateResponse,
+                "KIP-932, KIP-1226 delivery complete count v1";
+            DeleteShareGroupState, 86, 0..=0, 0, 0, DeleteShareGroupStateRequest,
+                DeleteShareGroupStateResponse,
+                "KIP-932";
+            ReadShareGroupStateSummary, 87, 0..=1, 0, 0, ReadShareGroupStateSummaryRequest,
+                ReadShareGroupStateSummaryResponse,
+                "KIP-932, KIP-1226 delivery complete count v1";
+            DescribeShareGroupOffsets, 90, 0..=1, 0, 0, DescribeShareGroupOffsetsRequest,
+                DescribeShareGroupOffsetsResponse,
+                "KIP-932, KIP-1226 lag v1";
+            AlterShareGroupOffsets, 91, 0..=0, 0, 0, AlterShareGroupOffsetsRequest,
+                AlterShareGroupOffsetsResponse,
+                "KIP-932";
+            DeleteShareGroupOffsets, 92, 0..=0, 0, 0, DeleteShareGroupOffsetsRequest,
+                DeleteShareGroupOffsetsResponse,
+                "KIP-932";
         }
     };
 }

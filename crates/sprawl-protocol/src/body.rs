@@ -100,6 +100,17 @@ crate_bodies! {
     ConsumerGroupDescribeResponse before 1 cut_consumer_group_describe,
     ListConfigResourcesRequest, ListConfigResourcesResponse,
     DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse,
+    ShareGroupHeartbeatRequest, ShareGroupHeartbeatResponse,
+    ShareGroupDescribeRequest, ShareGroupDescribeResponse,
+    ShareFetchResponse newest 1,
+    InitializeShareGroupStateRequest, InitializeShareGroupStateResponse,
+    ReadShareGroupStateRequest, ReadShareGroupStateResponse,
+    WriteShareGroupStateResponse newest 0,
+    DeleteShareGroupStateRequest, DeleteShareGroupStateResponse,
+    ReadShareGroupStateSummaryRequest newest 0,
+    DescribeShareGroupOffsetsRequest newest 0,
+    AlterShareGroupOffsetsRequest, AlterShareGroupOffsetsResponse,
+    DeleteShareGroupOffsetsRequest, DeleteShareGroupOffsetsResponse,
 }
 
 fn cut_list_offsets(body: &mut ListOffsetsResponse, _version: i16) {
@@ -158,4 +169,7 @@ own_bodies! {
     OffsetFetchRequest, OffsetFetchResponse,
     DescribeLogDirsResponse,
     WriteTxnMarkersRequest,
+    ShareFetchRequest, ShareAcknowledgeRequest, ShareAcknowledgeResponse,
+    DescribeShareGroupOffsetsResponse,
+    WriteShareGroupStateRequest, ReadShareGroupStateSummaryResponse,
 }

@@ -198,13 +198,7 @@ pub fn encode_fetch_reply<P: RecordsPart>(
         return Err(failed("no such version here".to_owned()));
     }
     let flexible = key.is_flexible(version);
-    let mut frame = Frame {
-        header: BytesMut::with_capacity(256),
-        cuts: Vec::new(),
-        payload: 0,
-    };
-    frame.header.put_i32(0);
-    put_header(&mut frame.header, key, version, correlation_id);
+    let mut frame = Frame::new(key, version, correlation_id);
     frame
         .reply(reply, version, flexible)
         .map_err(|error| failed(error.to_string()))?;
@@ -212,14 +206,37 @@ pub fn encode_fetch_reply<P: RecordsPart>(
 }
 
 /// Header bytes written so far, and after which of them the parts go.
-struct Frame<P> {
-    header: BytesMut,
+pub(crate) struct Frame<P> {
+    pub(crate) header: BytesMut,
     /// A part and how many header bytes stand before it.
     cuts: Vec<(usize, P)>,
     payload: usize,
 }
 
 impl<P: RecordsPart> Frame<P> {
+    /// A frame that has its header.
+    pub(crate) fn new(key: ApiKey, version: i16, correlation_id: i32) -> Self {
+        let mut header = BytesMut::with_capacity(256);
+        header.put_i32(0);
+        put_header(&mut header, key, version, correlation_id);
+        Self {
+            header,
+            cuts: Vec::new(),
+            payload: 0,
+        }
+    }
+
+    /// Puts the size of a partition's records, and the records themselves.
+    pub(crate) fn records(&mut self, records: Vec<P>, flexible: bool) -> Result<(), TooLong> {
+        let size = records.iter().map(P::size).fold(0, usize::saturating_add);
+        put_long_length(&mut self.header, flexible, Some(size))?;
+        self.payload = self.payload.saturating_add(size);
+        for part in records {
+            self.cuts.push((self.header.len(), part));
+        }
+        Ok(())
+    }
+
     fn reply(&mut self, reply: FetchReply<P>, version: i16, flexible: bool) -> Result<(), TooLong> {
         self.header.put_i32(reply.throttle_time_ms);
         if version >= 7 {
@@ -274,17 +291,8 @@ impl<P: RecordsPart> Frame<P> {
         if version >= 11 {
             out.put_i32(partition.preferred_read_replica);
         }
-        let size = partition
-            .records
-            .iter()
-            .map(P::size)
-            .fold(0, usize::saturating_add);
-        put_long_length(out, flexible, Some(size))?;
-        self.payload = self.payload.saturating_add(size);
         let (diverging, leader) = (partition.diverging_epoch, partition.current_leader);
-        for part in partition.records {
-            self.cuts.push((self.header.len(), part));
-        }
+        self.records(partition.records, flexible)?;
         if flexible {
             put_partition_tags(&mut self.header, diverging, leader, partition.snapshot_id);
         }
@@ -320,7 +328,7 @@ impl<P: RecordsPart> Frame<P> {
     }
 
     /// Fills in the frame's size and cuts the header bytes where the parts go.
-    fn finish(mut self) -> Result<EncodedFetch<P>, String> {
+    pub(crate) fn finish(mut self) -> Result<EncodedFetch<P>, String> {
         let size = self.header.len().saturating_add(self.payload);
         let content = size.saturating_sub(SIZE_BYTES);
         let prefix = i32::try_from(content).map_err(|_| format!("a frame of {content} bytes"))?;

@@ -36,6 +36,7 @@ pub mod messages;
 pub mod produce;
 mod request;
 mod response;
+pub mod share_fetch;
 mod unsupported;
 mod wire;
 
@@ -54,5 +55,6 @@ pub use request::{
     response_correlation_id,
 };
 pub use response::{Response, decode_response, encode_response, set_throttle_time};
+pub use share_fetch::{ShareFetchReply, encode_share_fetch_reply};
 pub use unsupported::unsupported_answer;
 pub use wire::ReadError;

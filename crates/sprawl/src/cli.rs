@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    cluster, completions, config, consume, feature, group, log, produce, quorum, quota, start,
-    topic, transaction,
+    cluster, completions, config, consume, feature, group, log, produce, quorum, quota,
+    share_group, start, topic, transaction,
 };
 
 /// A Kafka-compatible broker in one binary, with the tools to work with any Kafka cluster.
@@ -41,6 +41,8 @@ pub(crate) enum Command {
     Group(group::GroupArgs),
     /// List and describe transactions, find and abort those that hang
     Transaction(transaction::TransactionArgs),
+    /// List, describe, reset and delete share groups, and redrive their dead letters
+    ShareGroup(share_group::ShareGroupArgs),
     /// Show the cluster's brokers and disks
     Cluster(cluster::ClusterArgs),
     /// Show and change settings of topics and brokers

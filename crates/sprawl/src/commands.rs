@@ -10,6 +10,7 @@ pub(crate) mod log;
 pub(crate) mod produce;
 pub(crate) mod quorum;
 pub(crate) mod quota;
+pub(crate) mod share_group;
 pub(crate) mod start;
 pub(crate) mod topic;
 pub(crate) mod transaction;

@@ -64,6 +64,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Consume(args) => Box::pin(commands::consume::run(io, args)).await,
         Command::Group(args) => Box::pin(commands::group::run(io, args)).await,
         Command::Transaction(args) => Box::pin(commands::transaction::run(io, args)).await,
+        Command::ShareGroup(args) => Box::pin(commands::share_group::run(io, args)).await,
         Command::Cluster(args) => Box::pin(commands::cluster::run(io, args)).await,
         Command::Config(args) => Box::pin(commands::config::run(io, args)).await,
         Command::Quota(args) => Box::pin(commands::quota::run(io, args)).await,

@@ -1,8 +1,9 @@
 //! DeleteGroups (key 42): empty groups are deleted with their committed offsets.
 //!
-//! Source: KIP-229.
+//! Source: KIP-229, KIP-932 (share groups).
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use sprawl_core::group::{Input, Response};
 use sprawl_protocol::ErrorCode;
@@ -12,10 +13,11 @@ use sprawl_protocol::messages::{DeleteGroupsRequest, DeleteGroupsResponse, Group
 use crate::broker::Broker;
 use crate::coordinator::{of_coordinator, of_group};
 use crate::dispatch::RequestContext;
+use crate::share::membership::{delete_states, states_of_empty};
 
 /// Deletes groups, each once.
 pub(crate) async fn handle(
-    broker: &Broker,
+    broker: &Arc<Broker>,
     _context: &RequestContext,
     request: DeleteGroupsRequest,
 ) -> DeleteGroupsResponse {
@@ -31,7 +33,18 @@ pub(crate) async fn handle(
     DeleteGroupsResponse::default().with_results(results)
 }
 
-async fn delete(broker: &Broker, group_id: &GroupId) -> ErrorCode {
+async fn delete(broker: &Arc<Broker>, group_id: &GroupId) -> ErrorCode {
+    // The states of a share group go first: without the group nobody would know of them.
+    match states_of_empty(broker, group_id) {
+        Ok(states) => {
+            if let Err(error) = delete_states(broker, group_id, &states).await {
+                return error;
+            }
+        }
+        Err(ErrorCode::NonEmptyGroup) => return ErrorCode::NonEmptyGroup,
+        // It is no share group.
+        Err(_) => {}
+    }
     let group_ids = vec![group_id.to_string()];
     let submitted = broker
         .coordinator

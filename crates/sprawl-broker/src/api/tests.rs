@@ -47,6 +47,7 @@ mod offsets;
 mod produce;
 mod quotas;
 mod settings;
+mod share;
 mod throttle;
 mod topics;
 mod transaction_coordinator;

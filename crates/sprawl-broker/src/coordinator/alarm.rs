@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 
 /// The earliest deadline, and a bell for a still earlier one.
 #[derive(Debug)]
-pub(super) struct Alarm {
+pub(crate) struct Alarm {
     next_ms: AtomicU64,
     bell: Notify,
 }
@@ -24,30 +24,30 @@ impl Default for Alarm {
 impl Alarm {
     /// Forgets the deadline. Called before the shards are looked through: what is set meanwhile
     /// stays.
-    pub(super) fn reset(&self) {
+    pub(crate) fn reset(&self) {
         self.next_ms.store(u64::MAX, Ordering::SeqCst);
     }
 
     /// Notes a deadline, in milliseconds of the monotonic clock.
-    pub(super) fn set(&self, deadline_ms: u64) {
+    pub(crate) fn set(&self, deadline_ms: u64) {
         if self.next_ms.fetch_min(deadline_ms, Ordering::SeqCst) > deadline_ms {
             self.bell.notify_one();
         }
     }
 
     /// Notes a deadline without ringing, for whoever answers the bell.
-    pub(super) fn note(&self, deadline_ms: u64) {
+    pub(crate) fn note(&self, deadline_ms: u64) {
         self.next_ms.fetch_min(deadline_ms, Ordering::SeqCst);
     }
 
     /// How long it is from `now` to the deadline.
-    pub(super) fn pause(&self, now: Duration) -> Duration {
+    pub(crate) fn pause(&self, now: Duration) -> Duration {
         let deadline = Duration::from_millis(self.next_ms.load(Ordering::SeqCst));
         deadline.saturating_sub(now)
     }
 
     /// Waits until an earlier deadline was set.
-    pub(super) async fn rung(&self) {
+    pub(crate) async fn rung(&self) {
         self.bell.notified().await;
     }
 }

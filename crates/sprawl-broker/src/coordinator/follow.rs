@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::broker::Broker;
-use crate::coordinator::{GroupCoordinator, TransactionCoordinator};
+use crate::coordinator::{GroupCoordinator, ShareCoordinator, TransactionCoordinator};
 
 /// Starts loading what partitions that are open already hold, and the tasks that drive timers and
 /// follow the metadata until the broker stops.
@@ -12,6 +12,8 @@ pub(crate) fn start(broker: &Arc<Broker>) {
     follow_reached(broker);
     GroupCoordinator::start(broker);
     TransactionCoordinator::start(broker);
+    ShareCoordinator::start(broker);
+    crate::share::start(broker);
     let followed = broker.clone();
     broker
         .io
@@ -23,6 +25,8 @@ pub(crate) fn start(broker: &Arc<Broker>) {
 pub(super) fn follow_reached(broker: &Broker) {
     broker.coordinator.follow_reached(&broker.partitions);
     broker.transactions.follow_reached(&broker.partitions);
+    broker.share.coordinator.follow_reached(&broker.partitions);
+    broker.share.follow(&broker.partitions);
 }
 
 /// Follows the metadata until the broker stops.

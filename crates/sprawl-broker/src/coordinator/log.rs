@@ -47,6 +47,9 @@ pub(super) trait CoordinatorLog: Debug + Send + Sync + 'static {
     /// Reads whole batches from `offset` and the offset after them; no bytes at the end. Blocking.
     fn read(&self, offset: Offset) -> Result<(Bytes, Offset), String>;
 
+    /// Deletes the records before an offset, as far as the log can. Blocking.
+    fn prune(&self, before: Offset) -> Result<(), String>;
+
     /// What people call it.
     fn name(&self) -> String;
 }
@@ -153,6 +156,11 @@ impl CoordinatorLog for PartitionLog {
             }
         }
         Ok((bytes.freeze(), read.next_offset))
+    }
+
+    fn prune(&self, before: Offset) -> Result<(), String> {
+        let pruned = self.partition.log().delete_records(before);
+        pruned.map(drop).map_err(|error| error.to_string())
     }
 
     fn name(&self) -> String {

@@ -3,9 +3,10 @@
 //! Every partition of an internal topic that this broker leads is one [`shard::Shard`]: a pure
 //! state machine behind one short lock, with the partition's log below it. [`Coordinator`] holds
 //! the shards of one topic, whatever their machine: [`group`] coordinates groups on
-//! `__consumer_offsets`, [`transaction`] transactional ids on `__transaction_state`. An id belongs
-//! to the shard it hashes to. One task a coordinator drives the timers of all its shards, one task
-//! follows the metadata for all coordinators.
+//! `__consumer_offsets`, [`transaction`] transactional ids on `__transaction_state`, and [`share`]
+//! keeps what share groups did on `__share_group_state`. An id belongs to the shard it hashes to.
+//! One task a coordinator drives the timers of all its shards, one task follows the metadata for
+//! all coordinators.
 //!
 //! Invariants: no lock is held across an await; a reply that confirms a write leaves only when the
 //! log has called its records durable (I5); what a shard answers survives a restart, because its
@@ -22,6 +23,7 @@ mod hash;
 mod load;
 mod log;
 mod shard;
+mod share;
 mod timers;
 mod topic;
 mod transaction;
@@ -42,10 +44,12 @@ use alarm::Alarm;
 use log::{CoordinatorLog, PartitionLog};
 use shard::{Errands, Shard};
 
+pub(crate) use alarm::Alarm as TimerAlarm;
 pub(crate) use error::{CoordinatorError, of_coordinator};
 pub(crate) use follow::start;
 pub(crate) use group::{GroupCoordinator, of_group};
-pub(crate) use topic::{ensure_offsets_topic, ensure_transactions_topic};
+pub(crate) use share::{ShareCoordinator, ShareCoordinatorError, of_share_coordinator};
+pub(crate) use topic::{ensure_offsets_topic, ensure_share_state_topic, ensure_transactions_topic};
 pub(crate) use transaction::{TransactionCoordinator, of_transaction};
 
 /// How often the gauges of a coordinator are brought up to date.

@@ -91,6 +91,64 @@ pub struct ConsumerGroupLimits {
     pub migration: MigrationPolicy,
 }
 
+/// What a group may set, and what it gets if it does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bound {
+    /// Where the group sets nothing.
+    pub default: i32,
+    /// The smallest value a group gets.
+    pub min: i32,
+    /// The largest value a group gets.
+    pub max: i32,
+}
+
+/// Limits of share groups (KIP-932).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShareGroupLimits {
+    /// `group.share.session.timeout.ms` and its bounds
+    pub session_timeout_ms: Bound,
+    /// `group.share.heartbeat.interval.ms` and its bounds
+    pub heartbeat_interval_ms: Bound,
+    /// `group.share.record.lock.duration.ms` and its bounds
+    pub record_lock_duration_ms: Bound,
+    /// `group.share.delivery.count.limit` and its bounds
+    pub delivery_count_limit: Bound,
+    /// `group.share.partition.max.record.locks` and its bounds
+    pub record_locks_max: Bound,
+    /// `group.share.max.size`
+    pub size_max: usize,
+    /// `group.share.max.share.sessions`
+    pub sessions_max: usize,
+    /// `errors.deadletterqueue.auto.create.topics.enable`
+    pub dead_letter_topics_made: bool,
+    /// `errors.deadletterqueue.topic.name.prefix`
+    pub dead_letter_topic_prefix: String,
+}
+
+impl Default for ShareGroupLimits {
+    fn default() -> Self {
+        let settings = BrokerSettings::from_map(&ConfigMap::new());
+        settings.expect("the defaults are valid").share_groups
+    }
+}
+
+/// The share coordinator and its topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShareCoordinatorSettings {
+    /// `share.coordinator.snapshot.update.records.per.snapshot`
+    pub updates_per_snapshot: u32,
+    /// `share.coordinator.state.topic.prune.interval.ms`
+    pub prune_interval_ms: u64,
+    /// `share.coordinator.cold.partition.snapshot.interval.ms`
+    pub snapshot_interval_ms: u64,
+    /// `share.coordinator.state.topic.num.partitions`
+    pub topic_partition_count: i32,
+    /// `share.coordinator.state.topic.replication.factor`: the most, where fewer brokers are there.
+    pub topic_replication_factor_max: i16,
+    /// Kafka's `share.coordinator.state.topic.segment.bytes`
+    pub topic_segment_bytes: u32,
+}
+
 /// Committed offsets and their topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OffsetsSettings {
@@ -203,6 +261,10 @@ pub struct BrokerSettings {
     pub connections: ConnectionSettings,
     /// Limits of groups.
     pub groups: GroupLimits,
+    /// Limits of share groups.
+    pub share_groups: ShareGroupLimits,
+    /// The share coordinator.
+    pub share_coordinator: ShareCoordinatorSettings,
     /// Committed offsets.
     pub offsets: OffsetsSettings,
     /// Transactions.
@@ -251,6 +313,8 @@ impl BrokerSettings {
             topics: values.topics()?,
             connections: values.connections()?,
             groups: values.groups()?,
+            share_groups: values.share_groups()?,
+            share_coordinator: values.share_coordinator()?,
             offsets: values.offsets()?,
             transactions: values.transactions()?,
             quotas: QuotaSettings {
@@ -293,6 +357,38 @@ fn with_both_ids(statics: &ConfigMap) -> ConfigMap {
     }
     both
 }
+
+/// The segment size of `__share_group_state`, in bytes.
+const SHARE_STATE_SEGMENT_BYTES: u32 = 100 * 1024 * 1024;
+
+/// What share groups may set: smallest, default and largest value.
+const SHARE_BOUNDS: [[&str; 3]; 5] = [
+    [
+        "group.share.min.session.timeout.ms",
+        "group.share.session.timeout.ms",
+        "group.share.max.session.timeout.ms",
+    ],
+    [
+        "group.share.min.heartbeat.interval.ms",
+        "group.share.heartbeat.interval.ms",
+        "group.share.max.heartbeat.interval.ms",
+    ],
+    [
+        "group.share.min.record.lock.duration.ms",
+        "group.share.record.lock.duration.ms",
+        "group.share.max.record.lock.duration.ms",
+    ],
+    [
+        "group.share.min.delivery.count.limit",
+        "group.share.delivery.count.limit",
+        "group.share.max.delivery.count.limit",
+    ],
+    [
+        "group.share.min.partition.max.record.locks",
+        "group.share.partition.max.record.locks",
+        "group.share.max.partition.max.record.locks",
+    ],
+];
 
 struct Values<'a> {
     layers: &'a ConfigLayers<'a>,
@@ -372,6 +468,46 @@ impl Values<'_> {
                 .unsigned("transaction.state.log.replication.factor")?,
             topic_min_isr_max: i16::try_from(min_isr).unwrap_or(i16::MAX),
             topic_segment_bytes: self.unsigned("transaction.state.log.segment.bytes")?,
+        })
+    }
+
+    fn share_groups(&self) -> Result<ShareGroupLimits, ConfigError> {
+        let [session, heartbeat, lock, count, locks] = SHARE_BOUNDS;
+        let made = "errors.deadletterqueue.auto.create.topics.enable";
+        Ok(ShareGroupLimits {
+            session_timeout_ms: self.bound(session)?,
+            heartbeat_interval_ms: self.bound(heartbeat)?,
+            record_lock_duration_ms: self.bound(lock)?,
+            delivery_count_limit: self.bound(count)?,
+            record_locks_max: self.bound(locks)?,
+            size_max: self.unsigned("group.share.max.size")?,
+            sessions_max: self.unsigned("group.share.max.share.sessions")?,
+            dead_letter_topics_made: self.boolean(made)?,
+            dead_letter_topic_prefix: self
+                .text("errors.deadletterqueue.topic.name.prefix")?
+                .unwrap_or_default(),
+        })
+    }
+
+    fn bound(&self, [min, default, max]: [&'static str; 3]) -> Result<Bound, ConfigError> {
+        Ok(Bound {
+            default: self.int(default)?,
+            min: self.int(min)?,
+            max: self.int(max)?,
+        })
+    }
+
+    fn share_coordinator(&self) -> Result<ShareCoordinatorSettings, ConfigError> {
+        let factor = "share.coordinator.state.topic.replication.factor";
+        Ok(ShareCoordinatorSettings {
+            updates_per_snapshot: self
+                .unsigned("share.coordinator.snapshot.update.records.per.snapshot")?,
+            prune_interval_ms: self.unsigned("share.coordinator.state.topic.prune.interval.ms")?,
+            snapshot_interval_ms: self
+                .unsigned("share.coordinator.cold.partition.snapshot.interval.ms")?,
+            topic_partition_count: self.int("share.coordinator.state.topic.num.partitions")?,
+            topic_replication_factor_max: self.unsigned(factor)?,
+            topic_segment_bytes: SHARE_STATE_SEGMENT_BYTES,
         })
     }
 
@@ -481,6 +617,13 @@ impl Values<'_> {
 
     /// Settings that are fine alone and not together.
     fn check_contradictions(&self) -> Result<(), ConfigError> {
+        for [min, default, max] in SHARE_BOUNDS {
+            for (name, other) in [(min, default), (default, max)] {
+                let (lower, upper) = (self.integer(name)?, self.integer(other)?);
+                let expected = "the first at or below the second";
+                self.expect_at_most((name, lower), (other, upper), expected)?;
+            }
+        }
         let lower = "the first at or below the second";
         for (name, other) in [
             (

@@ -1,6 +1,7 @@
 //! What one setting is: its type, default and range, and how its text becomes a value.
 
 use super::error::ConfigError;
+use super::offset_reset::OffsetReset;
 
 /// The type of a setting, as `DescribeConfigs` reports it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +85,8 @@ pub enum Rule {
     OneOf(&'static [&'static str]),
     /// `partition:broker` pairs, or `*` alone.
     ThrottledReplicas,
+    /// `earliest`, `latest` or `by_duration:` and an ISO 8601 duration.
+    OffsetReset,
 }
 
 /// One setting.
@@ -198,6 +201,9 @@ impl Definition {
             }
             Rule::OneOf(words) => format!("one of {}", words.join(", ")),
             Rule::ThrottledReplicas => "a list of partition:broker, or *".to_owned(),
+            Rule::OffsetReset => {
+                "earliest, latest or by_duration:PnDTnHnMn.nS, not negative".to_owned()
+            }
         }
     }
 }
@@ -222,6 +228,7 @@ impl Rule {
                 items.iter().all(|item| item == "*") && items.len() <= 1
                     || items.iter().all(|item| is_replica(item))
             }
+            (Self::OffsetReset, Value::Text(value)) => OffsetReset::parse(value).is_some(),
             _ => false,
         }
     }

@@ -3,11 +3,14 @@
 //! Source: `GroupConfig` of Kafka's group coordinator. Bounds that a broker sets count when a
 //! setting is made and again when it is used, since they may change between.
 
+use super::broker_settings::{Bound, ShareGroupLimits};
 use super::definition::Value;
 use super::error::{ConfigError, nearest};
 use super::group_table::{group_definition, group_definitions};
+use super::offset_reset::OffsetReset;
 use super::resolve::{ConfigLayers, ConfigMap, broker_value};
 use super::topic::topic_value;
+use crate::share::RetryDelay;
 
 /// Checks the names and values of settings made on a group, but for what a broker bounds.
 pub fn check_group(settings: &ConfigMap) -> Result<(), ConfigError> {
@@ -46,6 +49,105 @@ impl<'a> GroupConfigs<'a> {
             Value::Boolean(_) | Value::Double(_) | Value::Text(_) | Value::List(_) => None,
         }
     }
+
+    /// Text that was set on the group, or the default.
+    fn text(&self, name: &str) -> String {
+        match self.value_or_default(name) {
+            Some(Value::Text(value)) => value,
+            _ => String::new(),
+        }
+    }
+
+    fn boolean(&self, name: &str) -> bool {
+        matches!(self.value_or_default(name), Some(Value::Boolean(true)))
+    }
+
+    fn natural(&self, name: &str) -> u64 {
+        match self.value_or_default(name) {
+            Some(Value::Integer(value)) => u64::try_from(value).unwrap_or(0),
+            _ => 0,
+        }
+    }
+
+    /// A fraction, in hundredths.
+    fn percent(&self, name: &str) -> u64 {
+        match self.value_or_default(name) {
+            // The table bounds it between 0 and 100.
+            Some(Value::Double(value)) => (value * 100.0).round().clamp(0.0, 1e6) as u64,
+            _ => 0,
+        }
+    }
+
+    fn value_or_default(&self, name: &str) -> Option<Value> {
+        let default = || {
+            let definition = group_definition(name)?;
+            definition.parse(definition.default?).ok()
+        };
+        self.value(name).or_else(default)
+    }
+
+    /// The settings of a share group, within the bounds of the broker.
+    pub fn share(&self, limits: &ShareGroupLimits) -> ShareGroupConfig {
+        let within = |name: &str, bound: Bound| {
+            let set = self
+                .integer(name)
+                .and_then(|value| i32::try_from(value).ok());
+            set.map_or(bound.default, |value| value.clamp(bound.min, bound.max))
+        };
+        let topic = self.text("errors.deadletterqueue.topic.name");
+        ShareGroupConfig {
+            session_timeout_ms: within("share.session.timeout.ms", limits.session_timeout_ms),
+            heartbeat_interval_ms: within(
+                "share.heartbeat.interval.ms",
+                limits.heartbeat_interval_ms,
+            ),
+            record_lock_duration_ms: within(
+                "share.record.lock.duration.ms",
+                limits.record_lock_duration_ms,
+            ),
+            delivery_count_limit: within("share.delivery.count.limit", limits.delivery_count_limit),
+            record_locks_max: within("share.partition.max.record.locks", limits.record_locks_max),
+            offset_reset: OffsetReset::parse(&self.text("share.auto.offset.reset"))
+                .unwrap_or(OffsetReset::Latest),
+            read_committed: self.text("share.isolation.level") == "read_committed",
+            renewal_enabled: self.boolean("share.renew.acknowledge.enable"),
+            retry_delay: RetryDelay {
+                first_ms: self.natural("sprawl.share.retry.delay.ms"),
+                multiplier_percent: self.percent("sprawl.share.retry.multiplier"),
+                max_ms: self.natural("sprawl.share.retry.delay.max.ms"),
+                jitter_percent: self.percent("sprawl.share.retry.jitter"),
+            },
+            dead_letter_topic: (!topic.is_empty()).then_some(topic),
+            dead_letters_whole: self.boolean("errors.deadletterqueue.copy.record.enable"),
+        }
+    }
+}
+
+/// The settings in effect for a share group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShareGroupConfig {
+    /// `share.session.timeout.ms`
+    pub session_timeout_ms: i32,
+    /// `share.heartbeat.interval.ms`
+    pub heartbeat_interval_ms: i32,
+    /// `share.record.lock.duration.ms`
+    pub record_lock_duration_ms: i32,
+    /// `share.delivery.count.limit`
+    pub delivery_count_limit: i32,
+    /// `share.partition.max.record.locks`
+    pub record_locks_max: i32,
+    /// `share.auto.offset.reset`
+    pub offset_reset: OffsetReset,
+    /// `share.isolation.level`
+    pub read_committed: bool,
+    /// `share.renew.acknowledge.enable`
+    pub renewal_enabled: bool,
+    /// `sprawl.share.retry.*`
+    pub retry_delay: RetryDelay,
+    /// `errors.deadletterqueue.topic.name`; `None` drops dead records.
+    pub dead_letter_topic: Option<String>,
+    /// `errors.deadletterqueue.copy.record.enable`
+    pub dead_letters_whole: bool,
 }
 
 /// Checks settings made on a group against the bounds of a broker, and against each other.
@@ -94,13 +196,41 @@ const BOUNDS: &[(&str, &str, &str)] = &[
         "group.consumer.min.session.timeout.ms",
         "group.consumer.max.session.timeout.ms",
     ),
+    (
+        "share.delivery.count.limit",
+        "group.share.min.delivery.count.limit",
+        "group.share.max.delivery.count.limit",
+    ),
+    (
+        "share.heartbeat.interval.ms",
+        "group.share.min.heartbeat.interval.ms",
+        "group.share.max.heartbeat.interval.ms",
+    ),
+    (
+        "share.partition.max.record.locks",
+        "group.share.min.partition.max.record.locks",
+        "group.share.max.partition.max.record.locks",
+    ),
+    (
+        "share.record.lock.duration.ms",
+        "group.share.min.record.lock.duration.ms",
+        "group.share.max.record.lock.duration.ms",
+    ),
+    (
+        "share.session.timeout.ms",
+        "group.share.min.session.timeout.ms",
+        "group.share.max.session.timeout.ms",
+    ),
 ];
 
 /// Group settings of which the first must stay below the second.
-const SHORTER: &[(&str, &str)] = &[(
-    "consumer.heartbeat.interval.ms",
-    "consumer.session.timeout.ms",
-)];
+const SHORTER: &[(&str, &str)] = &[
+    (
+        "consumer.heartbeat.interval.ms",
+        "consumer.session.timeout.ms",
+    ),
+    ("share.heartbeat.interval.ms", "share.session.timeout.ms"),
+];
 
 fn effective(
     name: &str,

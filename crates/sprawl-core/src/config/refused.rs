@@ -95,7 +95,22 @@ const PREFIXES: &[(&str, &str)] = &[
         "group.coordinator.",
         "groups need no tuning here; remove it",
     ),
-    ("group.share.", NOT_SERVED),
+    (
+        "group.share.assign",
+        "share groups have one assignor; remove it",
+    ),
+    (
+        "group.share.initialize.",
+        "share groups need no tuning here; remove it",
+    ),
+    (
+        "group.share.max.assignment.",
+        "share groups are assigned at once; remove it",
+    ),
+    (
+        "group.share.min.assignment.",
+        "share groups are assigned at once; remove it",
+    ),
     ("group.streams.", NOT_SERVED),
     ("initial.broker.registration.", ONE_BINARY),
     ("inter.broker.", REPLICATION),
@@ -112,7 +127,7 @@ const PREFIXES: &[(&str, &str)] = &[
     ("replication.quota.", REPLICATION),
     ("sasl.", SECURITY),
     ("security.", SECURITY),
-    ("share.", NOT_SERVED),
+    ("share.", "share groups need no tuning here; remove it"),
     ("socket.connection.setup.", REPLICATION),
     ("ssl.", SECURITY),
     ("transaction.state.log.", OWN_LOG),

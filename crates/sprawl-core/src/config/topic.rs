@@ -108,6 +108,8 @@ pub struct TopicConfig {
     pub cleanable_dirty_ratio_min: f64,
     /// `unclean.leader.election.enable`
     pub unclean_leader_election: bool,
+    /// `errors.deadletterqueue.group.enable`
+    pub dead_letters_enabled: bool,
     /// `sprawl.flush`
     pub flush: FlushSetting,
 }
@@ -142,6 +144,7 @@ impl TopicConfig {
             compaction_lag_ms_max: values.integer("max.compaction.lag.ms")?,
             cleanable_dirty_ratio_min: values.double("min.cleanable.dirty.ratio")?,
             unclean_leader_election: values.boolean("unclean.leader.election.enable")?,
+            dead_letters_enabled: values.boolean("errors.deadletterqueue.group.enable")?,
             flush: values.flush()?,
         };
         values.check_remote_storage()?;

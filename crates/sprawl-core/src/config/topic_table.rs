@@ -93,6 +93,12 @@ const TABLE: &[Definition] = &[
          It counts from the first compaction that meets the marker.",
     ),
     topic(
+        "errors.deadletterqueue.group.enable",
+        (Boolean, "false", Rule::Any),
+        &[],
+        "Whether share groups may have their dead records moved to this topic (KIP-1191).",
+    ),
+    topic(
         "file.delete.delay.ms",
         (Long, "60000", Rule::Between(0, MAX)),
         &["log.segment.delete.delay.ms"],

@@ -11,15 +11,20 @@ use super::offsets::CommittedOffset;
 use super::records::group_key;
 use super::request::OffsetCommitRequest;
 use super::shard::Context;
+use super::share::{self, ShareGroup};
 use super::state::{GroupState, GroupType};
 use crate::coordinator::Now;
 use crate::coordinator::Record;
+
+/// The protocol type of share groups in lists.
+const SHARE_PROTOCOL_TYPE: &str = "share";
 
 /// A group.
 #[derive(Clone, Debug)]
 pub(super) enum Group {
     Classic(ClassicGroup),
     Consumer(ConsumerGroup),
+    Share(ShareGroup),
 }
 
 impl Group {
@@ -31,14 +36,14 @@ impl Group {
     pub(super) fn as_classic(&self) -> Option<&ClassicGroup> {
         match self {
             Self::Classic(group) => Some(group),
-            Self::Consumer(_) => None,
+            Self::Consumer(_) | Self::Share(_) => None,
         }
     }
 
     pub(super) fn as_classic_mut(&mut self) -> Option<&mut ClassicGroup> {
         match self {
             Self::Classic(group) => Some(group),
-            Self::Consumer(_) => None,
+            Self::Consumer(_) | Self::Share(_) => None,
         }
     }
 
@@ -46,6 +51,7 @@ impl Group {
         match self {
             Self::Classic(group) => &group.group_id,
             Self::Consumer(group) => &group.group_id,
+            Self::Share(group) => &group.group_id,
         }
     }
 
@@ -53,6 +59,7 @@ impl Group {
         match self {
             Self::Classic(_) => GroupType::Classic,
             Self::Consumer(_) => GroupType::Consumer,
+            Self::Share(_) => GroupType::Share,
         }
     }
 
@@ -60,6 +67,7 @@ impl Group {
         match self {
             Self::Classic(group) => group.state().into(),
             Self::Consumer(group) => group.state(),
+            Self::Share(group) => group.state(),
         }
     }
 
@@ -68,6 +76,7 @@ impl Group {
         match self {
             Self::Classic(group) => group.protocol_type.as_deref().unwrap_or(""),
             Self::Consumer(_) => CONSUMER_PROTOCOL_TYPE,
+            Self::Share(_) => SHARE_PROTOCOL_TYPE,
         }
     }
 
@@ -76,6 +85,7 @@ impl Group {
         match self {
             Self::Classic(group) => group.is_subscribed_to(topic),
             Self::Consumer(group) => group.is_subscribed_to(topic),
+            Self::Share(group) => group.is_subscribed_to(topic),
         }
     }
 
@@ -88,6 +98,8 @@ impl Group {
         match self {
             Self::Classic(group) => group.check_commit(cx, request),
             Self::Consumer(group) => group.check_commit(cx, request),
+            // Share groups have no offsets of this kind.
+            Self::Share(_) => Err(GroupError::GroupIdNotFound),
         }
     }
 
@@ -96,7 +108,8 @@ impl Group {
         match self {
             Self::Classic(group) => group.check_delete(),
             Self::Consumer(group) if group.members.is_empty() => Ok(()),
-            Self::Consumer(_) => Err(GroupError::NonEmptyGroup),
+            Self::Share(group) if group.is_empty() => Ok(()),
+            Self::Consumer(_) | Self::Share(_) => Err(GroupError::NonEmptyGroup),
         }
     }
 
@@ -106,6 +119,7 @@ impl Group {
             Self::Classic(group) => group.check_offset_delete(),
             // Members that use a topic protect it, and nothing else.
             Self::Consumer(_) => Ok(()),
+            Self::Share(_) => Err(GroupError::GroupIdNotFound),
         }
     }
 
@@ -113,7 +127,7 @@ impl Group {
     pub(super) fn retained_since_ms(&self, committed: &CommittedOffset) -> Option<i64> {
         match self {
             Self::Classic(group) => group.retained_since_ms(committed),
-            Self::Consumer(_) => Some(committed.commit_timestamp_ms),
+            Self::Consumer(_) | Self::Share(_) => Some(committed.commit_timestamp_ms),
         }
     }
 
@@ -122,6 +136,11 @@ impl Group {
         match self {
             Self::Classic(group) => vec![group_key(&group.group_id).tombstone()],
             Self::Consumer(group) => {
+                let records = group.tombstones();
+                let each = records.iter();
+                each.map(|record| record.encode(&group.group_id)).collect()
+            }
+            Self::Share(group) => {
                 let records = group.tombstones();
                 let each = records.iter();
                 each.map(|record| record.encode(&group.group_id)).collect()
@@ -138,6 +157,7 @@ impl Group {
         match self {
             Self::Classic(_) => Ok(()),
             Self::Consumer(group) => group.check_fetch(member_id, member_epoch),
+            Self::Share(_) => Err(GroupError::GroupIdNotFound),
         }
     }
 
@@ -146,6 +166,7 @@ impl Group {
         match self {
             Self::Classic(group) => group.on_loaded(cx),
             Self::Consumer(group) => start_sessions(group, cx),
+            Self::Share(group) => share::start_sessions(group, cx),
         }
     }
 
@@ -157,7 +178,7 @@ impl Group {
                 group.transition(cx.now, ClassicState::Dead);
             }
             // Its replies wait for appends, and nothing else.
-            Self::Consumer(_) => {}
+            Self::Consumer(_) | Self::Share(_) => {}
         }
     }
 
@@ -174,6 +195,11 @@ impl Group {
             }
             Self::Consumer(group) => {
                 for timer in group.members.keys().flat_map(|id| group.timers(id)) {
+                    cx.cancel_timer(timer);
+                }
+            }
+            Self::Share(group) => {
+                for timer in group.timers() {
                     cx.cancel_timer(timer);
                 }
             }

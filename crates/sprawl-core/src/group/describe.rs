@@ -8,6 +8,7 @@ use super::consumer::DescribedConsumerGroup;
 use super::error::GroupError;
 use super::offsets::{CommittedOffset, OffsetEntry};
 use super::shard::GroupShard;
+use super::share::DescribedShareGroup;
 use super::state::{GroupState, GroupType};
 
 /// A group in a list.
@@ -47,7 +48,15 @@ impl GroupShard {
     pub fn describe_consumer(&self, group_id: &str) -> Result<DescribedConsumerGroup, GroupError> {
         match self.groups.get(group_id) {
             Some(Group::Consumer(group)) => Ok(group.describe()),
-            Some(Group::Classic(_)) | None => Err(GroupError::GroupIdNotFound),
+            Some(Group::Classic(_) | Group::Share(_)) | None => Err(GroupError::GroupIdNotFound),
+        }
+    }
+
+    /// Describes a share group.
+    pub fn describe_share(&self, group_id: &str) -> Result<DescribedShareGroup, GroupError> {
+        match self.groups.get(group_id) {
+            Some(Group::Share(group)) => Ok(group.describe()),
+            Some(Group::Classic(_) | Group::Consumer(_)) | None => Err(GroupError::GroupIdNotFound),
         }
     }
 

@@ -9,6 +9,7 @@ use super::request::{
     HeartbeatRequest, JoinRequest, LeaveRequest, OffsetCommitRequest, OffsetDeleteRequest,
     Response, SyncRequest,
 };
+use super::share::{ShareHeartbeat, ShareStates};
 use crate::coordinator::{AppendId, AppendOutcome, Event, Token};
 use crate::metadata::MetadataImage;
 use crate::partition::EndTxn;
@@ -73,6 +74,10 @@ pub enum Input {
     Heartbeat(Token, HeartbeatRequest),
     /// A ConsumerGroupHeartbeat request.
     ConsumerHeartbeat(Token, ConsumerHeartbeat),
+    /// A ShareGroupHeartbeat request.
+    ShareHeartbeat(Token, ShareHeartbeat),
+    /// States of a share group's partitions were begun or deleted.
+    ShareStates(Token, String, ShareStates),
     /// A LeaveGroup request.
     Leave(Token, LeaveRequest),
     /// An OffsetCommit request.

@@ -32,6 +32,7 @@ mod request;
 mod revert;
 mod settings;
 mod shard;
+mod share;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -54,4 +55,8 @@ pub use request::{
 };
 pub use settings::{ConsumerGroupSettings, GroupSettings, MigrationPolicy};
 pub use shard::GroupShard;
+pub use share::{
+    DescribedShareGroup, DescribedShareMember, ShareBeat, ShareHeartbeat, ShareStates,
+    StatePartitions,
+};
 pub use state::{GroupState, GroupType};

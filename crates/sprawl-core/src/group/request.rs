@@ -8,6 +8,7 @@ use sprawl_model::ProducerIdAndEpoch;
 
 use super::consumer::ConsumerBeat;
 use super::error::GroupError;
+use super::share::ShareBeat;
 
 /// Whether a new dynamic member must join a second time with its new id (JoinGroup v4, KIP-394).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -189,6 +190,10 @@ pub enum Response {
     Heartbeat(Result<(), GroupError>),
     /// To ConsumerGroupHeartbeat.
     ConsumerHeartbeat(Result<ConsumerBeat, GroupError>),
+    /// To a ShareGroupHeartbeat.
+    ShareHeartbeat(Result<ShareBeat, GroupError>),
+    /// To a change of share states.
+    ShareStates(Result<(), GroupError>),
     /// To LeaveGroup.
     Leave(Result<Vec<LeftMember>, GroupError>),
     /// To OffsetCommit: one result a partition.

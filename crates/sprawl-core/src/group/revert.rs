@@ -4,6 +4,7 @@ use super::any::Group;
 use super::consumer::ConsumerRecord;
 use super::error::GroupError;
 use super::shard::{Context, Groups};
+use super::share::ShareRecord;
 
 /// What undoes one change to the groups of a shard.
 #[derive(Debug)]
@@ -14,6 +15,13 @@ pub(super) enum Revert {
         group_id: String,
         /// What it was.
         before: Option<Box<Group>>,
+    },
+    /// The record of a share group that restores what another has replaced.
+    Share {
+        /// The group.
+        group_id: String,
+        /// The record.
+        record: ShareRecord,
     },
     /// The record of a consumer group that restores what another has replaced.
     Consumer {
@@ -40,6 +48,11 @@ pub(super) fn revert(
                 };
                 if let Some(Group::Classic(mut undone)) = undone {
                     undone.refuse_parked(cx, error);
+                }
+            }
+            Revert::Share { group_id, record } => {
+                if let Some(Group::Share(group)) = groups.get_mut(&group_id) {
+                    group.apply(record);
                 }
             }
             Revert::Consumer { group_id, record } => {

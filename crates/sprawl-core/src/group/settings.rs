@@ -2,6 +2,8 @@
 //!
 //! Source: Kafka's broker settings of the same meaning; the defaults are Kafka's.
 
+use crate::config::ShareGroupLimits;
+
 /// Limits and delays of the group coordinator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupSettings {
@@ -18,6 +20,8 @@ pub struct GroupSettings {
     pub new_member_join_timeout_ms: u64,
     /// Groups of the consumer protocol.
     pub consumer: ConsumerGroupSettings,
+    /// Share groups.
+    pub share: ShareGroupLimits,
     /// `offset.metadata.max.bytes`, counted in UTF-16 units as Kafka does.
     pub offset_metadata_size_max: usize,
     /// `offsets.retention.minutes`, in milliseconds.
@@ -35,6 +39,7 @@ impl Default for GroupSettings {
             size_max: i32::MAX as usize,
             new_member_join_timeout_ms: 5 * 60 * 1_000,
             consumer: ConsumerGroupSettings::default(),
+            share: ShareGroupLimits::default(),
             offset_metadata_size_max: 4_096,
             offsets_retention_ms: 7 * 24 * 60 * 60 * 1_000,
             offsets_retention_check_interval_ms: 600_000,

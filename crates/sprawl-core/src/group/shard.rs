@@ -29,6 +29,9 @@ use super::remove::{on_delete_groups, on_offset_delete};
 use super::request::Response;
 use super::revert::{Revert, revert};
 use super::settings::GroupSettings;
+use super::share::{
+    ShareGroup, ShareRecord, on_share_heartbeat, on_share_member_timeout, on_share_states,
+};
 use super::state::GroupState;
 use crate::coordinator::{
     AppendId, AppendOutcome, BatchKind, Machine, Now, Record, RecordError, Replayed, Token,
@@ -324,6 +327,12 @@ impl Machine for GroupShard {
             Input::ConsumerHeartbeat(token, request) => {
                 on_consumer_heartbeat(groups, cx, token, request);
             }
+            Input::ShareHeartbeat(token, request) => {
+                on_share_heartbeat(groups, cx, token, request);
+            }
+            Input::ShareStates(token, group_id, change) => {
+                on_share_states(groups, cx, token, (&group_id, change));
+            }
             Input::Leave(token, request) => on_leave(groups, cx, token, request),
             Input::OffsetCommit(token, request) => on_offset_commit(groups, cx, token, request),
             Input::EndTransaction(token, end) => on_end_transaction(cx, token, end),
@@ -350,6 +359,10 @@ impl GroupShard {
     ) -> Result<Replayed, RecordError> {
         if let Some((group_id, record)) = ConsumerRecord::decode(record)? {
             replay_consumer(&mut self.groups, group_id, record);
+            return Ok(Replayed::Applied);
+        }
+        if let Some((group_id, record)) = ShareRecord::decode(record)? {
+            replay_share(&mut self.groups, group_id, record);
             return Ok(Replayed::Applied);
         }
         match RecordKey::decode(&record.key)? {
@@ -436,6 +449,26 @@ fn replay_consumer(groups: &mut Groups, group_id: String, record: ConsumerRecord
     }
 }
 
+/// As [`replay_consumer`].
+fn replay_share(groups: &mut Groups, group_id: String, record: ShareRecord) {
+    if let ShareRecord::Group(None) = record {
+        if let Some(Group::Share(_)) = groups.get(&group_id) {
+            groups.remove(&group_id);
+        }
+        return;
+    }
+    if !matches!(groups.get(&group_id), Some(Group::Share(_))) {
+        if record.is_tombstone() {
+            return;
+        }
+        let group = Group::Share(ShareGroup::new(&group_id));
+        groups.insert(group_id.clone(), group);
+    }
+    if let Some(Group::Share(group)) = groups.get_mut(&group_id) {
+        group.apply(record);
+    }
+}
+
 fn on_loaded(groups: &mut Groups, offsets: &Offsets, cx: &mut Context<'_>) {
     // A log cut short of a group's last records can hold offsets whose group is gone.
     for group_id in offsets.group_ids() {
@@ -472,6 +505,8 @@ fn refused(response: Response, error: GroupError) -> Response {
         Response::Sync(_) => Response::Sync(Err(error)),
         Response::Heartbeat(_) => Response::Heartbeat(Err(error)),
         Response::ConsumerHeartbeat(_) => Response::ConsumerHeartbeat(Err(error)),
+        Response::ShareHeartbeat(_) => Response::ShareHeartbeat(Err(error)),
+        Response::ShareStates(_) => Response::ShareStates(Err(error)),
         Response::Leave(_) => Response::Leave(Err(error)),
         Response::OffsetCommit(_) => Response::OffsetCommit(Err(error)),
         Response::OffsetDelete(_) => Response::OffsetDelete(Err(error)),
@@ -497,6 +532,7 @@ fn on_timer(groups: &mut Groups, offsets: &Offsets, cx: &mut Context<'_>, timer:
         } => match groups.get_mut(&group_id) {
             Some(Group::Classic(group)) => on_session_timeout(group, cx, &member_id),
             Some(Group::Consumer(_)) => on_member_timeout(groups, cx, &group_id, &member_id),
+            Some(Group::Share(group)) => on_share_member_timeout(group, cx, &member_id),
             None => {}
         },
         TimerId::Rebalance {

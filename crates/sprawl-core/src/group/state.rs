@@ -9,6 +9,8 @@ pub enum GroupType {
     Classic,
     /// ConsumerGroupHeartbeat (KIP-848).
     Consumer,
+    /// ShareGroupHeartbeat (KIP-932).
+    Share,
 }
 
 impl GroupType {
@@ -17,6 +19,7 @@ impl GroupType {
         match self {
             Self::Classic => "classic",
             Self::Consumer => "consumer",
+            Self::Share => "share",
         }
     }
 }

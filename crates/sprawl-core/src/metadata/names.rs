@@ -6,12 +6,10 @@ use sprawl_model::limits::TOPIC_NAME_BYTES_MAX;
 pub const OFFSETS_TOPIC: &str = "__consumer_offsets";
 /// The topic of transactional ids.
 pub const TRANSACTION_STATE_TOPIC: &str = "__transaction_state";
+/// The topic of the states of share-partitions.
+pub const SHARE_STATE_TOPIC: &str = "__share_group_state";
 
-const INTERNAL_TOPICS: [&str; 3] = [
-    OFFSETS_TOPIC,
-    TRANSACTION_STATE_TOPIC,
-    "__share_group_state",
-];
+const INTERNAL_TOPICS: [&str; 3] = [OFFSETS_TOPIC, TRANSACTION_STATE_TOPIC, SHARE_STATE_TOPIC];
 
 /// Returns whether clients are told that the topic is internal.
 pub fn is_internal_topic(name: &str) -> bool {

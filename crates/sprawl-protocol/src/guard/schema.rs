@@ -466,6 +466,52 @@ pub(super) const TABLE: [Layouts; ApiKey::ALL.len()] = [
              partition_index:i32}?",
     },
     Layouts {
+        key: ApiKey::ShareGroupHeartbeat,
+        request: "group_id:str member_id:str member_epoch:i32 rack_id:str? \
+             subscribed_topic_names:[str]?",
+        response: "throttle_time_ms:i32 error_code:i16 error_message:str? member_id:str? \
+             member_epoch:i32 heartbeat_interval_ms:i32 \
+             assignment:{topic_partitions:[{topic_id:uuid partitions:[i32]}]}?",
+    },
+    Layouts {
+        key: ApiKey::ShareGroupDescribe,
+        request: "group_ids:[str] include_authorized_operations:bool",
+        response: "throttle_time_ms:i32 groups:[{error_code:i16 error_message:str? group_id:str \
+             group_state:str group_epoch:i32 assignment_epoch:i32 assignor_name:str \
+             members:[{member_id:str rack_id:str? member_epoch:i32 client_id:str \
+             client_host:str subscribed_topic_names:[str] \
+             assignment:{topic_partitions:[{topic_id:uuid topic_name:str partitions:[i32]}]}}] \
+             authorized_operations:i32}]",
+    },
+    Layouts {
+        key: ApiKey::ShareFetch,
+        request: "group_id:str? member_id:str? share_session_epoch:i32 max_wait_ms:i32 \
+             min_bytes:i32 max_bytes:i32 max_records:i32 batch_size:i32 \
+             share_acquire_mode:i8@2+ is_renew_ack:bool@2+ topics:[{topic_id:uuid \
+             partitions:[{partition_index:i32 acknowledgement_batches:[{first_offset:i64 \
+             last_offset:i64 acknowledge_types:[i8]}]}]}] forgotten_topics_data:[{topic_id:uuid \
+             partitions:[i32]}]",
+        response: "throttle_time_ms:i32 error_code:i16 error_message:str? \
+             acquisition_lock_timeout_ms:i32 responses:[{topic_id:uuid \
+             partitions:[{partition_index:i32 error_code:i16 error_message:str? \
+             acknowledge_error_code:i16 acknowledge_error_message:str? \
+             current_leader:{leader_id:i32 leader_epoch:i32} records:records \
+             acquired_records:[{first_offset:i64 last_offset:i64 delivery_count:i16}]}]}] \
+             node_endpoints:[{node_id:i32 host:str port:i32 rack:str?}]",
+    },
+    Layouts {
+        key: ApiKey::ShareAcknowledge,
+        request: "group_id:str? member_id:str? share_session_epoch:i32 is_renew_ack:bool@2+ \
+             topics:[{topic_id:uuid partitions:[{partition_index:i32 \
+             acknowledgement_batches:[{first_offset:i64 last_offset:i64 \
+             acknowledge_types:[i8]}]}]}]",
+        response: "throttle_time_ms:i32 error_code:i16 error_message:str? \
+             acquisition_lock_timeout_ms:i32@2+ responses:[{topic_id:uuid \
+             partitions:[{partition_index:i32 error_code:i16 error_message:str? \
+             current_leader:{leader_id:i32 leader_epoch:i32}}]}] node_endpoints:[{node_id:i32 \
+             host:str port:i32 rack:str?}]",
+    },
+    Layouts {
         key: ApiKey::AddRaftVoter,
         request: "cluster_id:str? timeout_ms:i32 voter_id:i32 voter_directory_id:uuid \
              listeners:[{name:str host:str port:i16}] ack_when_committed:bool@1+",
@@ -475,5 +521,66 @@ pub(super) const TABLE: [Layouts; ApiKey::ALL.len()] = [
         key: ApiKey::RemoveRaftVoter,
         request: "cluster_id:str? voter_id:i32 voter_directory_id:uuid",
         response: "throttle_time_ms:i32 error_code:i16 error_message:str?",
+    },
+    Layouts {
+        key: ApiKey::InitializeShareGroupState,
+        request: "group_id:str topics:[{topic_id:uuid partitions:[{partition:i32 \
+             state_epoch:i32 start_offset:i64}]}]",
+        response: "results:[{topic_id:uuid partitions:[{partition:i32 error_code:i16 \
+             error_message:str?}]}]",
+    },
+    Layouts {
+        key: ApiKey::ReadShareGroupState,
+        request: "group_id:str topics:[{topic_id:uuid partitions:[{partition:i32 \
+             leader_epoch:i32}]}]",
+        response: "results:[{topic_id:uuid partitions:[{partition:i32 error_code:i16 \
+             error_message:str? state_epoch:i32 start_offset:i64 \
+             state_batches:[{first_offset:i64 last_offset:i64 delivery_state:i8 \
+             delivery_count:i16}]}]}]",
+    },
+    Layouts {
+        key: ApiKey::WriteShareGroupState,
+        request: "group_id:str topics:[{topic_id:uuid partitions:[{partition:i32 \
+             state_epoch:i32 leader_epoch:i32 start_offset:i64 delivery_complete_count:i32@1+ \
+             state_batches:[{first_offset:i64 last_offset:i64 delivery_state:i8 \
+             delivery_count:i16}]}]}]",
+        response: "results:[{topic_id:uuid partitions:[{partition:i32 error_code:i16 \
+             error_message:str?}]}]",
+    },
+    Layouts {
+        key: ApiKey::DeleteShareGroupState,
+        request: "group_id:str topics:[{topic_id:uuid partitions:[{partition:i32}]}]",
+        response: "results:[{topic_id:uuid partitions:[{partition:i32 error_code:i16 \
+             error_message:str?}]}]",
+    },
+    Layouts {
+        key: ApiKey::ReadShareGroupStateSummary,
+        request: "group_id:str topics:[{topic_id:uuid partitions:[{partition:i32 \
+             leader_epoch:i32}]}]",
+        response: "results:[{topic_id:uuid partitions:[{partition:i32 error_code:i16 \
+             error_message:str? state_epoch:i32 leader_epoch:i32 start_offset:i64 \
+             delivery_complete_count:i32@1+}]}]",
+    },
+    Layouts {
+        key: ApiKey::DescribeShareGroupOffsets,
+        request: "groups:[{group_id:str topics:[{topic_name:str partitions:[i32]}]?}]",
+        response: "throttle_time_ms:i32 groups:[{group_id:str topics:[{topic_name:str \
+             topic_id:uuid partitions:[{partition_index:i32 start_offset:i64 leader_epoch:i32 \
+             lag:i64@1+ error_code:i16 error_message:str?}]}] error_code:i16 \
+             error_message:str?}]",
+    },
+    Layouts {
+        key: ApiKey::AlterShareGroupOffsets,
+        request: "group_id:str topics:[{topic_name:str partitions:[{partition_index:i32 \
+             start_offset:i64}]}]",
+        response: "throttle_time_ms:i32 error_code:i16 error_message:str? \
+             responses:[{topic_name:str topic_id:uuid partitions:[{partition_index:i32 \
+             error_code:i16 error_message:str?}]}]",
+    },
+    Layouts {
+        key: ApiKey::DeleteShareGroupOffsets,
+        request: "group_id:str topics:[{topic_name:str}]",
+        response: "throttle_time_ms:i32 error_code:i16 error_message:str? \
+             responses:[{topic_name:str topic_id:uuid error_code:i16 error_message:str?}]",
     },
 ];

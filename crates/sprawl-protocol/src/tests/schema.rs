@@ -108,7 +108,10 @@ fn check_against_crate<T: Encodable + Decodable + Debug>(
 
 #[test]
 fn our_own_messages_agree_with_the_crate_where_it_has_the_version() {
-    use ApiKey::{DescribeLogDirs, OffsetCommit, OffsetFetch, Produce};
+    use ApiKey::{
+        DescribeLogDirs, DescribeShareGroupOffsets, OffsetCommit, OffsetFetch, Produce,
+        ReadShareGroupStateSummary, ShareAcknowledge, ShareFetch, WriteShareGroupState,
+    };
     use Side::{Request, Response};
     check_against_crate::<theirs::ProduceRequest>(Produce, Request, 3..=13);
     check_against_crate::<theirs::OffsetCommitRequest>(OffsetCommit, Request, 2..=9);
@@ -116,6 +119,24 @@ fn our_own_messages_agree_with_the_crate_where_it_has_the_version() {
     check_against_crate::<theirs::OffsetFetchRequest>(OffsetFetch, Request, 1..=9);
     check_against_crate::<theirs::OffsetFetchResponse>(OffsetFetch, Response, 1..=9);
     check_against_crate::<theirs::DescribeLogDirsResponse>(DescribeLogDirs, Response, 1..=4);
+    check_against_crate::<theirs::ShareFetchRequest>(ShareFetch, Request, 1..=1);
+    check_against_crate::<theirs::ShareAcknowledgeRequest>(ShareAcknowledge, Request, 1..=1);
+    check_against_crate::<theirs::ShareAcknowledgeResponse>(ShareAcknowledge, Response, 1..=1);
+    check_against_crate::<theirs::DescribeShareGroupOffsetsResponse>(
+        DescribeShareGroupOffsets,
+        Response,
+        0..=0,
+    );
+    check_against_crate::<theirs::WriteShareGroupStateRequest>(
+        WriteShareGroupState,
+        Request,
+        0..=0,
+    );
+    check_against_crate::<theirs::ReadShareGroupStateSummaryResponse>(
+        ReadShareGroupStateSummary,
+        Response,
+        0..=0,
+    );
 }
 
 #[test]

@@ -21,7 +21,7 @@ use super::*;
 use crate::replicated_log::ReplicatedLog;
 use crate::validate::ValidBatch;
 
-const ABORT: bool = false;
+pub(super) const ABORT: bool = false;
 const COMMIT: bool = true;
 
 /// Appends a batch of a transaction as if its coordinator had agreed; returns its offset.
@@ -86,7 +86,7 @@ async fn write(node: &mut Node, version: i16, markers: Vec<WritableTxnMarker>) -
     }
 }
 
-async fn end(node: &mut Node, producer: (i64, i16), outcome: bool) {
+pub(super) async fn end(node: &mut Node, producer: (i64, i16), outcome: bool) {
     assert_eq!(
         write(node, 2, vec![marker(producer, outcome)]).await,
         [NONE]

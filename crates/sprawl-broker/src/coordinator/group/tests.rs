@@ -105,6 +105,10 @@ impl CoordinatorLog for MemoryLog {
         }
     }
 
+    fn prune(&self, _: Offset) -> Result<(), String> {
+        Ok(())
+    }
+
     fn name(&self) -> String {
         "memory-0".to_owned()
     }

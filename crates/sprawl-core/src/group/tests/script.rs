@@ -539,6 +539,8 @@ fn show(response: &Response) -> String {
         Response::Sync(Err(error)) => format!("sync {error:?}"),
         Response::Heartbeat(Ok(())) => "heartbeat ok".to_owned(),
         Response::Heartbeat(Err(error)) => format!("heartbeat {error:?}"),
+        Response::ShareHeartbeat(beat) => format!("{beat:?}"),
+        Response::ShareStates(outcome) => format!("{outcome:?}"),
         Response::ConsumerHeartbeat(_) => unreachable!("these scripts are of classic groups"),
         Response::Leave(Err(error)) => format!("leave {error:?}"),
         Response::Leave(Ok(left)) => {
