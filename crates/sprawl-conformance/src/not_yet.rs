@@ -30,32 +30,37 @@ pub fn load() -> Result<Vec<Waiting>> {
     serde_json::from_str(&text).with_context(|| format!("{} is damaged", file.display()))
 }
 
-/// The proved rows of `client` that wait, out of scope for the reason they wait.
+/// The proved rows of `client` that wait, out of scope for the reason they wait; of a client that
+/// waits as a whole also those that are out of scope anyway.
 #[must_use]
 pub fn rows(client: &str, proved: &[Row], waiting: &[Waiting]) -> Vec<Row> {
-    let reason = |row: &Row| {
-        let names = [format!("{client}/{}", row.case), format!("{client}/*")];
-        let waits = |part: &&Waiting| part.cases.iter().any(|case| names.contains(case));
+    let reason = |case: &str| {
+        let name = format!("{client}/{case}");
+        let waits = |part: &&Waiting| part.cases.contains(&name);
         waiting.iter().find(waits).map(|part| part.reason.clone())
     };
-    let passed = |row: &&Row| row.client == client && row.result == Outcome::Passed;
+    let whole = reason("*");
+    let wait = |row: &Row| match row.result {
+        Outcome::Passed => Some(Row {
+            result: Outcome::OutOfScope,
+            reason: whole.clone().or_else(|| reason(&row.case))?,
+            ..row.clone()
+        }),
+        Outcome::OutOfScope if whole.is_some() => Some(row.clone()),
+        Outcome::OutOfScope | Outcome::Failed => None,
+    };
     proved
         .iter()
-        .filter(passed)
-        .filter_map(|row| {
-            Some(Row {
-                result: Outcome::OutOfScope,
-                reason: reason(row)?,
-                ..row.clone()
-            })
-        })
+        .filter(|row| row.client == client)
+        .filter_map(wait)
         .collect()
 }
 
 /// Names of the other proved cases of `client`, for a run without those that wait.
 #[must_use]
 pub fn others(client: &str, proved: &[Row], waiting: &[Row]) -> Vec<String> {
-    let waits: BTreeSet<&str> = waiting.iter().map(|row| row.case.as_str()).collect();
+    let own = waiting.iter().filter(|row| row.client == client);
+    let waits: BTreeSet<&str> = own.map(|row| row.case.as_str()).collect();
     proved
         .iter()
         .filter(|row| row.client == client && !waits.contains(row.case.as_str()))
@@ -95,17 +100,20 @@ mod tests {
             ("a", "later")
         );
         assert_eq!(others("kcat", &proved, &rows), ["b", "c"]);
+        let mut of_another = row("b", Outcome::OutOfScope);
+        of_another.client = "sarama".to_owned();
+        assert_eq!(others("kcat", &proved, &[of_another]), ["a", "b", "c"]);
     }
 
     #[test]
     fn whole_client_can_wait() {
-        let proved = [row("a", Outcome::Passed)];
+        let proved = [row("a", Outcome::Passed), row("b", Outcome::OutOfScope)];
         let waiting = [Waiting {
             reason: "later".to_owned(),
             cases: vec!["kcat/*".to_owned()],
         }];
         let rows = rows("kcat", &proved, &waiting);
-        assert!(rows.len() == 1 && others("kcat", &proved, &rows).is_empty());
+        assert!(rows.len() == 2 && others("kcat", &proved, &rows).is_empty());
     }
 
     #[test]
