@@ -87,12 +87,18 @@ impl Life {
         };
         match random.below(6) {
             0 => {
-                life.faults.push((OpKind::Sync, 1 + random.below(60)));
+                let nth = 1 + random.below(60);
+                life.faults.push((OpKind::Sync, nth));
                 // After a failed sync readers see bytes that no later sync brings to the platter:
-                // the process alone starts again and reads them, or the machine and does not.
-                if let End::Close(_) = life.end {
-                    life.end = End::Crash(kind, 600);
-                }
+                // the process alone starts again and reads them, or the machine and does not. A
+                // process that goes on all the same is often cut off soon after, before a
+                // checkpoint covers up for it; a group is a write and a sync.
+                let operation = match life.end {
+                    _ if random.chance(1, 2) => nth * 2 + random.below(40),
+                    End::Crash(_, operation) => operation,
+                    End::Close(_) => 600,
+                };
+                life.end = End::Crash(kind, operation);
             }
             1 => life.faults.push((OpKind::Write, 1 + random.below(200))),
             2 => life.free_bytes = Some(random.below(512 * 1024)),

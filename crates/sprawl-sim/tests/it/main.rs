@@ -47,7 +47,7 @@ fn another_seed_has_another_trace() {
 #[cfg(feature = "mutants")]
 #[test]
 fn mutants_are_caught() {
-    for caught in sprawl_sim::mutants::catch_all(1, 60, &|_| {}) {
+    for caught in sprawl_sim::mutants::catch_all(1, 100, &|_| {}) {
         assert!(
             caught.caught_by.is_some(),
             "{} goes unnoticed",
