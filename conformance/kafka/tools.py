@@ -1,67 +1,12 @@
-"""Kafka's own command-line tools, called as the scripts of its distribution call them.
-
-Environment: BOOTSTRAP, CLASSPATH (the jars), LOG_SETTING (JVM argument), KAFKA_VERSION.
-"""
+"""Kafka's own command-line tools on topics, groups, configs and records."""
 
 import json
 import os
 import re
-import subprocess
 import tempfile
 
-from conformance import (
-    BOOTSTRAP, Failure, case, eventually, expect, fresh, main, out_of_scope,
-)
-
-SECONDS = 50
-TOOLS = "org.apache.kafka.tools."
-
-
-def command(tool, *arguments):
-    return ["java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Dconformance.log.level=WARN",
-            os.environ["LOG_SETTING"], "-cp", os.environ["CLASSPATH"], tool, *arguments]
-
-
-def run(tool, *arguments, stdin=b""):
-    done = subprocess.run(command(tool, *arguments), input=stdin, timeout=SECONDS,
-                          capture_output=True, check=False)
-    return done.returncode, done.stdout.decode(), done.stderr.decode(errors="replace")
-
-
-def ok(tool, *arguments, stdin=b""):
-    code, out, err = run(tool, *arguments, stdin=stdin)
-    if code != 0:
-        raise Failure(f"{tool} {' '.join(arguments)} ended with {code}: {out[-300:]} {err[-600:]}")
-    return out
-
-
-def topics(*arguments):
-    return ok(TOOLS + "TopicCommand", "--bootstrap-server", BOOTSTRAP, *arguments)
-
-
-def configs(*arguments):
-    return ok("kafka.admin.ConfigCommand", "--bootstrap-server", BOOTSTRAP, *arguments)
-
-
-def groups(*arguments):
-    return ok(TOOLS + "consumer.group.ConsumerGroupCommand", "--bootstrap-server", BOOTSTRAP, *arguments)
-
-
-def topic(partitions=1, *arguments):
-    name = fresh("tools")
-    topics("--create", "--topic", name, "--partitions", str(partitions),
-           "--replication-factor", "1", *arguments)
-    return name
-
-
-def produce(name, text, *arguments):
-    ok(TOOLS + "ConsoleProducer", "--bootstrap-server", BOOTSTRAP, "--topic", name, *arguments,
-       stdin=text.encode())
-
-
-def consume(name, count, *arguments):
-    return ok(TOOLS + "consumer.ConsoleConsumer", "--bootstrap-server", BOOTSTRAP, "--topic", name,
-              "--from-beginning", "--max-messages", str(count), "--timeout-ms", "20000", *arguments)
+from calls import TOOLS, configs, consume, groups, ok, produce, run, topic, topics
+from conformance import BOOTSTRAP, Failure, case, eventually, expect, fresh, main, out_of_scope
 
 
 @case
@@ -245,10 +190,6 @@ def end_to_end_latency():
     expect("percentiles", "Percentiles" in text, True)
 
 
-out_of_scope("transactional-message-copier", "transactions are a later part of the broker")
-out_of_scope("acls-delegation-tokens", "security is a later part of the broker")
-out_of_scope("metadata-quorum-and-features", "the tools show Kafka's own KRaft quorum and versions")
-out_of_scope("reassign-partitions-leader-election", "needs more than one broker")
-out_of_scope("share-and-streams-groups", "share and streams groups are later parts of the broker")
+out_of_scope("delegation-tokens", "security is a later part of the broker")
 
 main(os.environ["KAFKA_VERSION"])

@@ -4,13 +4,15 @@ The list of tests is read from the suite's source. A test is run unless this fil
 neither run nor explained fails. Tests that need no broker under test (local ones, and those against
 librdkafka's built-in mock broker) say nothing about a broker and are not run.
 
-Environment: BOOTSTRAP, LIBRDKAFKA (built tree), KAFKA_VERSION, CLASSPATH (Kafka's tools, which some tests call),
-SCENARIO (default or noautocreate), CASES, FULL (without the suite's quick mode).
+Environment: BOOTSTRAP, LIBRDKAFKA (built tree), ONE_BROKER (what one_broker.c became), KAFKA_VERSION, CLASSPATH (Kafka's tools, which some tests call),
+SCENARIO (default or noautocreate), PROTOCOL (of groups: classic or consumer), CASES, FULL (without the suite's quick mode).
 """
 
+import glob
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,14 +22,15 @@ import threading
 os.environ.pop("CI", None)
 BOOTSTRAP = os.environ["BOOTSTRAP"]
 TESTS = os.path.join(os.environ["LIBRDKAFKA"], "tests")
+JARS = os.environ["CLASSPATH"]
 SCENARIO = os.environ.get("SCENARIO", "default")
+PROTOCOL = os.environ.get("PROTOCOL", "classic")
 FULL = bool(os.environ.get("FULL"))
 ONLY = {name for name in os.environ.get("CASES", "").split(",") if name}
 PARALLEL = "3"
 SECONDS_MAX = 1500 if FULL else 400
 ALONE_SECONDS_MAX = 300 if FULL else 150
 
-TRANSACTIONS = "transactions are a later part of the broker"
 SECURITY = "security is a later part of the broker"
 BROKERS = "needs more than one broker"
 NO_BROKER = "runs without a broker, or against librdkafka's built-in mock"
@@ -36,23 +39,18 @@ NOT_RUN = {
     "0028_long_topicnames": "the suite itself marks it as a known issue of librdkafka",
     "0047_partial_buf_tmout": "the suite itself marks it as a known issue of librdkafka",
     "0079_fork": "the suite itself marks it as a known issue of librdkafka",
+    "0055_producer_latency": "a latency test: timings belong to the benchmarks",
     "0077_compaction": "asks for segment.bytes=10000, less than Apache Kafka 4.3 accepts",
     "0092_mixed_msgver": "message format 1 was removed in Apache Kafka 4.0",
     "0097_ssl_verify": SECURITY,
-    "0098_consumer_txn": TRANSACTIONS,
     "0101_fetch_from_follower": BROKERS,
-    "0103_transactions": TRANSACTIONS,
-    "0107_topic_recreate": BROKERS + ": it creates a topic with three replicas",
-    "0111_delay_create_topics": BROKERS + ": it creates a topic with three replicas",
     "0115_producer_auth": SECURITY,
     "0119_consumer_auth": SECURITY,
     "0126_oauthbearer_oidc": SECURITY,
-    "0129_fetch_aborted_msgs": TRANSACTIONS,
     "0135_sasl_credentials": SECURITY,
     "0142_reauthentication": SECURITY,
     "0139_offset_validation_mock": NO_BROKER,
     "0150_telemetry_mock": NO_BROKER,
-    "0153_memberid": "the KIP-848 group protocol is a later part of the broker",
     "8000_idle": "a manual test that only idles",
     "8001_fetch_from_follower_mock_manual": NO_BROKER,
 }
@@ -63,16 +61,20 @@ PARTS_NOT_RUN = {
     "do_test_CreateAcls": SECURITY,
     "do_test_DescribeAcls": SECURITY,
     "do_test_DeleteAcls": SECURITY,
-    "do_test_UserScramCredentials": SECURITY,
     "do_test_DescribeConsumerGroupsAuthorizedOperations": SECURITY,
     "do_test_DescribeConsumerGroups_with_authorized_ops": SECURITY,
     "do_test_AlterConfigs": "sets a Kerberos setting of the broker: " + SECURITY,
-    "do_test_IncrementalAlterConfigs": "sets a Kerberos setting of the broker and KIP-848 settings of "
-                                       "a group: security and that protocol are later parts",
-    "do_test_DescribeConfigs_groups": "group settings belong to the KIP-848 protocol, a later part",
+    "do_test_IncrementalAlterConfigs": "sets a Kerberos setting of the broker: " + SECURITY,
     "do_test_ElectLeaders": BROKERS,
 }
 
+
+# With the consumer protocol only what has members of a group says anything new.
+NO_MEMBER = "no group has a member in it: the run with classic groups covers it"
+GROUP_PARTS = ("ConsumerGroup", "DeleteGroups")
+CLASSIC_PARTS = {
+    "do_test_DescribeConsumerGroups": "the suite runs it for classic groups only",
+}
 
 # Told that the broker is this old, a test leaves out its part on ACLs, which are out of scope.
 OWN_VERSION = {"0109_auto_create_topics": "2.0.0"}
@@ -108,6 +110,26 @@ def parts():
             if name != "do_test_apis" and name + "(" in called]
 
 
+def has_members(number):
+    """Whether the test's source subscribes a consumer."""
+    (path,) = glob.glob(os.path.join(TESTS, f"{number}-*.c*"))
+    return "subscribe" in source(path)
+
+
+def reason_of_protocol(number):
+    """Why a test has nothing to say on the chosen group protocol, if so."""
+    if PROTOCOL == "classic":
+        return None
+    return None if has_members(number) else NO_MEMBER
+
+
+def reason_of_part(part):
+    reason = PARTS_NOT_RUN.get(part)
+    if reason or PROTOCOL == "classic":
+        return reason
+    return CLASSIC_PARTS.get(part) if any(word in part for word in GROUP_PARTS) else NO_MEMBER
+
+
 def plan():
     """(case, test number, part or None, reason not to run or None)."""
     cases = []
@@ -119,10 +141,9 @@ def plan():
             reason = NO_BROKER
         number = name.split("_")[0]
         if name == BY_PART:
-            cases.extend((f"{name}:{part}", number, part, PARTS_NOT_RUN.get(part))
-                         for part in parts())
+            cases.extend((f"{name}:{part}", number, part, reason_of_part(part)) for part in parts())
         else:
-            cases.append((name, number, None, reason))
+            cases.append((name, number, None, reason or reason_of_protocol(number)))
     return [case for case in cases if not ONLY or case[0] in ONLY]
 
 
@@ -136,16 +157,29 @@ def write_settings(folder):
     return path
 
 
-def write_kafka_shim(folder):
-    """The one script of a Kafka distribution that tests call, over the jars we have."""
-    os.makedirs(os.path.join(folder, "bin"))
-    path = os.path.join(folder, "bin", "kafka-topics.sh")
+def write_script(path, text):
     with open(path, "w", encoding="utf-8") as file:
-        file.write("#!/bin/sh\nexec java -XX:TieredStopAtLevel=1 -cp \"$CLASSPATH\" "
-                   "-Dconformance.log.level=WARN \"$LOG_SETTING\" "
-                   "org.apache.kafka.tools.TopicCommand \"$@\"\n")
+        file.write("#!/bin/sh\n" + text)
     os.chmod(path, 0o755)
-    return folder
+
+
+def write_kafka_shim(folder):
+    """The scripts of a Kafka distribution that tests call, over the jars we have."""
+    os.makedirs(os.path.join(folder, "bin"))
+    java = 'exec java -XX:TieredStopAtLevel=1 -Dconformance.log.level=WARN "$LOG_SETTING" -cp '
+    write_script(os.path.join(folder, "bin", "kafka-topics.sh"),
+                 java + f"'{JARS}' org.apache.kafka.tools.TopicCommand \"$@\"\n")
+    write_script(os.path.join(folder, "bin", "kafka-run-class.sh"),
+                 java + f"\"$CLASSPATH\":'{JARS}' \"$@\"\n")
+
+
+def write_java(folder):
+    """The suite's own Java programs, compiled, where its tests look for them."""
+    classes = os.path.join(folder, "tests", "java")
+    shutil.copytree(os.path.join(TESTS, "java"), classes)
+    subprocess.run(["javac", "-nowarn", "-cp", JARS, *glob.glob(os.path.join(classes, "*.java"))], check=True)
+    with open(os.path.join(folder, "tests", "Makefile"), "w", encoding="utf-8") as file:
+        file.write(".PHONY: java\njava:\n")
 
 
 def run_suite(folder, numbers, part=None, parallel=PARALLEL, seconds_max=SECONDS_MAX,
@@ -155,7 +189,8 @@ def run_suite(folder, numbers, part=None, parallel=PARALLEL, seconds_max=SECONDS
     environment = os.environ | {
         "RDKAFKA_TEST_CONF": "test.conf", "TEST_REPORT": report,
         "TESTS": ",".join(numbers), "TEST_KAFKA_VERSION": version,
-        "TEST_SCENARIO": SCENARIO, "BROKERS": BOOTSTRAP, "KAFKA_PATH": folder,
+        "TEST_SCENARIO": SCENARIO, "TEST_CONSUMER_GROUP_PROTOCOL": PROTOCOL, "BROKERS": BOOTSTRAP, "KAFKA_PATH": folder,
+        "LD_PRELOAD": os.environ["ONE_BROKER"],
         "LD_LIBRARY_PATH": f"{TESTS}/../src:{TESTS}/../src-cpp",
     }
     if part:
@@ -188,6 +223,7 @@ def results(report, log):
     for name, why in re.findall(r'### Test "(\w+)[^\n]*\n([^\n]*)', log):
         found[name] = ["FAILED", why]
     for name, why in re.findall(r"^\[(\w+) */[^\]]*\] WARN: SKIPPING TEST: ([^\n\[]*)", log, flags=re.M):
+        why = re.sub(r"^[A-Z]+: ", "", why)
         found.setdefault(name, ["SKIPPED", ""])[1] = f"the suite skips it: {why}"
     return found
 
@@ -251,6 +287,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         write_settings(folder)
         write_kafka_shim(folder)
+        write_java(folder)
         run_whole_tests(folder, [case for case, _, part, reason in cases if not part and not reason],
                         {name for name, flags, _ in all_tests() if "SOCKEM" in flags})
         for _, number, part, reason in cases:

@@ -6,6 +6,7 @@ import aiokafka
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic, RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import ProducerFenced
 from aiokafka.structs import OffsetAndMetadata
 
 from conformance import (
@@ -281,7 +282,62 @@ async def admin_groups():
         expect("state", answer.groups[0][2], "Stable")
 
 
-out_of_scope("transactions", "transactions are a later part of the broker")
+async def committed_values(name, count):
+    async with consumer(name, isolation_level="read_committed") as client:
+        return [record.value for record in await take(client, count)]
+
+
+def transactional(transactional_id=None):
+    return AIOKafkaProducer(bootstrap_servers=BOOTSTRAP, transactional_id=transactional_id or fresh("txn"))
+
+
+@asynchronous
+async def transaction_commit_and_abort():
+    name = await topic()
+    async with transactional() as producer:
+        async with producer.transaction():
+            await producer.send_and_wait(name, b"a", partition=0)
+        await producer.begin_transaction()
+        await producer.send_and_wait(name, b"b", partition=0)
+        await producer.abort_transaction()
+        async with producer.transaction():
+            await producer.send_and_wait(name, b"c", partition=0)
+    expect("committed", await committed_values(name, 2), [b"a", b"c"])
+
+
+@asynchronous
+async def transaction_commits_offsets():
+    name, group = await topic(), fresh("group")
+    at = TopicPartition(name, 0)
+    async with transactional() as producer:
+        async with producer.transaction():
+            await producer.send_and_wait(name, b"a", partition=0)
+            await producer.send_offsets_to_transaction({at: OffsetAndMetadata(7, "note")}, group)
+        await producer.begin_transaction()
+        await producer.send_offsets_to_transaction({at: OffsetAndMetadata(9, "")}, group)
+        await producer.abort_transaction()
+    async with consumer(group_id=group) as client:
+        client.assign([at])
+        expect("offset", await client.committed(at), 7)
+
+
+@asynchronous
+async def transaction_fencing():
+    name, transactional_id = await topic(), fresh("txn")
+    async with transactional(transactional_id) as old:
+        await old.begin_transaction()
+        await old.send_and_wait(name, b"old", partition=0)
+        async with transactional(transactional_id) as new:
+            try:
+                await old.commit_transaction()
+                raise Failure("the old producer committed")
+            except ProducerFenced:
+                pass
+            async with new.transaction():
+                await new.send_and_wait(name, b"new", partition=0)
+    expect("committed", await committed_values(name, 1), [b"new"])
+
+
 out_of_scope("sasl", "security is a later part of the broker")
 
 main(aiokafka.__version__)

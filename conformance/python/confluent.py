@@ -10,7 +10,8 @@ from confluent_kafka import (
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, IsolationLevel
 from confluent_kafka.admin import (
     AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ConfigSource, NewPartitions, NewTopic,
-    OffsetSpec, ResourceType,
+    OffsetSpec, ResourceType, ScramCredentialInfo, ScramMechanism, UserScramCredentialDeletion,
+    UserScramCredentialUpsertion,
 )
 from confluent_kafka import TopicCollection
 
@@ -727,10 +728,219 @@ def concurrent_producers_keep_offsets_dense():
     expect("offsets", sorted(found), list(range(2000)))
 
 
-out_of_scope("transactions", "transactions are a later part of the broker")
-out_of_scope("group-protocol-consumer", "the KIP-848 protocol is a later part of the broker")
-out_of_scope("share-consumer", "share groups are a later part of the broker")
-out_of_scope("acls-and-scram", "security is a later part of the broker")
-out_of_scope("elect-leaders", "needs more than one broker")
+def transactional(transactional_id=None, **config):
+    client = producer(transactional_id=transactional_id or fresh("txn"), **config)
+    client.init_transactions(SECONDS)
+    return client
+
+
+def transact(client, name, values, end="commit"):
+    client.begin_transaction()
+    for value in values:
+        client.produce(name, value=value, partition=0)
+    client.flush(SECONDS)
+    if end == "commit":
+        client.commit_transaction(SECONDS)
+    elif end == "abort":
+        client.abort_transaction(SECONDS)
+
+
+def committed_values(name, count):
+    found = read_from(name, OFFSET_BEGINNING, count, isolation_level="read_committed")
+    return [m.value() for m in found]
+
+
+@case
+def transaction_commit_and_abort():
+    name, client = topic(), transactional()
+    transact(client, name, [b"a", b"b"])
+    transact(client, name, [b"c"], "abort")
+    transact(client, name, [b"d"])
+    expect("committed", committed_values(name, 3), [b"a", b"b", b"d"])
+    found = read_from(name, OFFSET_BEGINNING, 4, isolation_level="read_uncommitted")
+    expect("all", [m.value() for m in found], [b"a", b"b", b"c", b"d"])
+
+
+@case
+def transaction_holds_back_the_stable_offset():
+    name, client = topic(), transactional()
+    transact(client, name, [b"open"], "leave")
+    at = TopicPartition(name, 0)
+    for level, expected in ((IsolationLevel.READ_COMMITTED, 0), (IsolationLevel.READ_UNCOMMITTED, 1)):
+        (future,) = admin().list_offsets({at: OffsetSpec.latest()}, isolation_level=level).values()
+        expect(level.name, future.result(timeout=SECONDS).offset, expected)
+    client.commit_transaction(SECONDS)
+    expect("committed", committed_values(name, 1), [b"open"])
+
+
+@case
+def transaction_commits_offsets():
+    source, sink, group = topic(), topic(), fresh("group")
+    offsets_of(produce(source, [b"%d" % n for n in range(20)]))
+    reader, client = consumer(group, isolation_level="read_committed"), transactional()
+    reader.subscribe([source])
+    for turn in range(4):
+        messages = read(reader, 5)
+        client.begin_transaction()
+        for message in messages:
+            client.produce(sink, value=message.value(), partition=0)
+        client.send_offsets_to_transaction(reader.position(reader.assignment()),
+                                           reader.consumer_group_metadata(), SECONDS)
+        client.commit_transaction(SECONDS)
+    expect("copied", committed_values(sink, 20), [b"%d" % n for n in range(20)])
+    (found,) = reader.committed([TopicPartition(source, 0)], timeout=SECONDS)
+    expect("offset", found.offset, 20)
+    reader.close()
+
+
+@case
+def transaction_fencing():
+    name, transactional_id = topic(), fresh("txn")
+    old = transactional(transactional_id)
+    transact(old, name, [b"old"], "leave")
+    new = transactional(transactional_id)
+    expect_error("commit by the old one", "_FENCED", lambda: old.commit_transaction(SECONDS))
+    transact(new, name, [b"new"])
+    expect("committed", committed_values(name, 1), [b"new"])
+
+
+def modern(group, **config):
+    return consumer(group, group_protocol="consumer", **config)
+
+
+@case
+def consumer_protocol_rebalance():
+    name, group = topic(partitions=4), fresh("group")
+    first, second = modern(group), modern(group)
+    first.subscribe([name])
+    eventually("one owns all", lambda: assigned(first) == [4])
+    second.subscribe([name])
+    eventually("both share", lambda: assigned(first, second) == [2, 2])
+    found = done(admin().describe_consumer_groups([group]))
+    expect("type", found.type.name, "CONSUMER")
+    second.close()
+    eventually("one owns all again", lambda: assigned(first) == [4])
+    first.close()
+
+
+@case
+def consumer_protocol_regex():
+    prefix = fresh("regex")
+    for suffix in ("a", "b"):
+        done(admin().create_topics([NewTopic(f"{prefix}-{suffix}", 1, 1)]))
+    client = modern(fresh("group"))
+    client.subscribe([f"^{prefix}-[a-z]$"])
+    eventually("both topics", lambda: assigned(client) == [2])
+    client.close()
+
+
+@case
+def consumer_protocol_resumes_from_commit():
+    name, group = topic(), fresh("group")
+    offsets_of(produce(name, [b"%d" % n for n in range(10)]))
+    client = modern(group)
+    client.subscribe([name])
+    messages = read(client, 4)
+    client.commit(message=messages[3], asynchronous=False)
+    client.close()
+    client = modern(group, group_instance_id="one")
+    client.subscribe([name])
+    expect("the rest", [m.value() for m in read(client, 6)], [b"%d" % n for n in range(4, 10)])
+    client.close()
+
+
+def share_group():
+    group = fresh("share")
+    resource = ConfigResource(ResourceType.GROUP, group, incremental_configs=[ConfigEntry(
+        "share.auto.offset.reset", "earliest", incremental_operation=AlterConfigOpType.SET)])
+    done(admin().incremental_alter_configs([resource]))
+    return group
+
+
+def sharer(group, mode="implicit"):
+    return confluent_kafka.ShareConsumer({"bootstrap.servers": BOOTSTRAP, "group.id": group,
+                                          "share.acknowledgement.mode": mode})
+
+
+def share_poll(client):
+    messages = list(client.poll(0.5))
+    for message in messages:
+        if message.error():
+            raise KafkaException(message.error())
+    return messages
+
+
+@case
+def share_consumer_implicit():
+    name, group = topic(), share_group()
+    offsets_of(produce(name, [b"%d" % n for n in range(10)]))
+    client, found = sharer(group), []
+    client.subscribe([name])
+    eventually("all", lambda: found.extend(share_poll(client)) or len(found) == 10)
+    client.commit_sync()
+    client.close()
+    expect("values", [m.value() for m in found], [b"%d" % n for n in range(10)])
+    offsets_of(produce(name, [b"new"]))
+    client, found = sharer(group), []
+    client.subscribe([name])
+    eventually("the new one", lambda: found.extend(share_poll(client)) or found)
+    expect("only the new one", [m.value() for m in found], [b"new"])
+    client.close()
+
+
+@case
+def share_consumer_explicit():
+    name, group = topic(), share_group()
+    offsets_of(produce(name, [b"accept", b"release", b"reject"]))
+    kinds = {b"accept": confluent_kafka.AcknowledgeType.ACCEPT, b"reject": confluent_kafka.AcknowledgeType.REJECT,
+             b"release": confluent_kafka.AcknowledgeType.RELEASE}
+    client, seen = sharer(group, "explicit"), []
+    client.subscribe([name])
+
+    def turn():
+        for message in share_poll(client):
+            released = seen.count(b"release")
+            seen.append(message.value())
+            client.acknowledge(message, kinds[message.value()] if not released
+                               else confluent_kafka.AcknowledgeType.ACCEPT)
+        client.commit_sync()
+        return len(seen) >= 4
+
+    eventually("the released one again", turn)
+    expect("deliveries", sorted(seen), [b"accept", b"reject", b"release", b"release"])
+    client.close()
+
+
+@case
+def scram_credentials():
+    user = fresh("user")
+    info = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_256, 8192)
+    done(admin().alter_user_scram_credentials([UserScramCredentialUpsertion(user, info, b"secret")]))
+    found = eventually("described", lambda: scram_of(user))
+    expect("credential", [(one.mechanism, one.iterations) for one in found],
+           [(ScramMechanism.SCRAM_SHA_256, 8192)])
+    done(admin().alter_user_scram_credentials([
+        UserScramCredentialDeletion(user, ScramMechanism.SCRAM_SHA_256)]))
+    eventually("gone", lambda: not scram_of(user))
+
+
+def scram_of(user):
+    try:
+        return done(admin().describe_user_scram_credentials([user])).scram_credential_infos
+    except KafkaException as error:
+        if error.args[0].name() != "RESOURCE_NOT_FOUND":
+            raise
+        return []
+
+
+@case
+def elect_leaders():
+    name = topic()
+    at = TopicPartition(name, 0)
+    found = admin().elect_leaders(confluent_kafka.ElectionType.PREFERRED, [at]).result(timeout=SECONDS)
+    expect("not needed", found[at].name(), "ELECTION_NOT_NEEDED")
+
+
+out_of_scope("acls", "security is a later part of the broker")
 
 main(f"{confluent_kafka.__version__} (librdkafka {confluent_kafka.libversion()[0]})")

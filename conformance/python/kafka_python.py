@@ -419,8 +419,90 @@ def describe_cluster():
     expect("cluster id", bool(found["cluster_id"]), True)
 
 
-out_of_scope("transactions", "transactions are a later part of the broker")
-out_of_scope("acls-scram-sasl", "security is a later part of the broker")
+def transactional(transactional_id=None):
+    client = producer(transactional_id=transactional_id or fresh("txn"))
+    client.init_transactions()
+    return client
+
+
+def transact(client, name, value):
+    client.begin_transaction()
+    client.send(name, value, partition=0).get(SECONDS)
+
+
+def committed_values(name, count):
+    return [r.value for r in read_from(name, 0, count, isolation_level="read_committed")]
+
+
+@case
+def transaction_commit_and_abort():
+    name, client = topic(), transactional()
+    for value, end in ((b"a", client.commit_transaction), (b"b", client.abort_transaction),
+                       (b"c", client.commit_transaction)):
+        transact(client, name, value)
+        end()
+    client.close()
+    expect("committed", committed_values(name, 2), [b"a", b"c"])
+
+
+@case
+def transaction_commits_offsets():
+    name, group, client = topic(), fresh("group"), transactional()
+    at = TopicPartition(name, 0)
+    reader = consumer(group)
+    reader.subscribe([name])
+    eventually("an assignment", lambda: reader.poll(timeout_ms=100) or reader.assignment())
+    transact(client, name, b"a")
+    client.send_offsets_to_transaction({at: OffsetAndMetadata(5, "note", -1)}, reader.group_metadata())
+    client.commit_transaction()
+    eventually("the offset", lambda: at in (found := ADMIN.list_group_offsets({group: None})[group])
+               and found[at].offset == 5)
+    reader.close()
+    client.close()
+
+
+@case
+def transaction_fencing():
+    name, transactional_id = topic(), fresh("txn")
+    old = transactional(transactional_id)
+    transact(old, name, b"old")
+    new = transactional(transactional_id)
+    expect_error("commit by the old one", ("Fenced", "Epoch"), old.commit_transaction)
+    transact(new, name, b"new")
+    new.commit_transaction()
+    new.close()
+    expect("committed", committed_values(name, 1), [b"new"])
+
+
+@case
+def list_and_describe_transactions():
+    name, transactional_id = topic(), fresh("txn")
+    client = transactional(transactional_id)
+    transact(client, name, b"open")
+    listed = [one for found in ADMIN.list_transactions().values() for one in found
+              if one.transactional_id == transactional_id]
+    expect("state", [str(getattr(one.state, "value", one.state)) for one in listed], ["Ongoing"])
+    (found,) = ADMIN.describe_transactions([transactional_id]).values()
+    expect("described", str(getattr(found.state, "value", found.state)), "Ongoing")
+    at = TopicPartition(name, 0)
+    text = str(ADMIN.describe_producers([at]))
+    expect("producer", str(found.producer_id) in text, True)
+    client.abort_transaction()
+    client.close()
+
+
+@case
+def elections_reassignments_quorum():
+    name = topic()
+    at = TopicPartition(name, 0)
+    (node,) = [broker["broker_id"] for broker in ADMIN.describe_cluster()["brokers"]]
+    expect("reassigned to itself", ADMIN.alter_partition_reassignments({at: [node]}), {at: None})
+    eventually("none is left", lambda: not ADMIN.list_partition_reassignments())
+    expect("nothing to elect", "error_code=84" in str(ADMIN.elect_leaders(0, {name: [0]})), True)
+    expect("quorum", f"'leader_id': {node}" in str(ADMIN.describe_metadata_quorum()), True)
+
+
+out_of_scope("acls-sasl", "security is a later part of the broker")
 out_of_scope("group-rebalance-cooperative", "the sticky and range assignors cover this client; "
              "cooperative rebalances are driven by librdkafka, Java and Go here")
 

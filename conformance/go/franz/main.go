@@ -379,6 +379,211 @@ func unknownApi() {
 	Expect("ApiVersions", keys[18], [2]int16{0, 4})
 }
 
+func transactional(id string) *kgo.Client {
+	return client(kgo.TransactionalID(id), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+}
+
+func transact(cl *kgo.Client, name string, value string, end kgo.TransactionEndTry) {
+	Must(cl.BeginTransaction())
+	Must(cl.ProduceSync(ctx, &kgo.Record{Topic: name, Value: []byte(value)}).FirstErr())
+	Must(cl.EndTransaction(ctx, end))
+}
+
+func committed(name string, count int) []string {
+	return values(readFrom(name, kgo.NewOffset().AtStart(), count, kgo.FetchIsolationLevel(kgo.ReadCommitted())))
+}
+
+func transactionCommitAndAbort() {
+	name := topic(1, nil)
+	cl := transactional(Fresh("txn"))
+	defer cl.Close()
+	transact(cl, name, "a", kgo.TryCommit)
+	transact(cl, name, "b", kgo.TryAbort)
+	transact(cl, name, "c", kgo.TryCommit)
+	Expect("committed", committed(name, 2), []string{"a", "c"})
+}
+
+func transactionFencing() {
+	name, id := topic(1, nil), Fresh("txn")
+	old, successor := transactional(id), transactional(id)
+	defer old.Close()
+	defer successor.Close()
+	Must(old.BeginTransaction())
+	Must(old.ProduceSync(ctx, &kgo.Record{Topic: name, Value: []byte("old")}).FirstErr())
+	transact(successor, name, "new", kgo.TryCommit)
+	err := old.EndTransaction(ctx, kgo.TryCommit)
+	if !errors.Is(err, kerr.InvalidProducerEpoch) && !errors.Is(err, kerr.ProducerFenced) {
+		Fail("the old producer committed: %v", err)
+	}
+	Expect("committed", committed(name, 1), []string{"new"})
+}
+
+func groupTransactSession() {
+	source, sink, group := topic(2, nil), topic(1, nil), Fresh("group")
+	_, err := produce(source, numbers(30))
+	Must(err)
+	session := Get(kgo.NewGroupTransactSession(kgo.SeedBrokers(Bootstrap), kgo.TransactionalID(Fresh("txn")),
+		kgo.ConsumerGroup(group), kgo.ConsumeTopics(source), kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.RequireStableFetchOffsets(),
+		kgo.RecordPartitioner(kgo.ManualPartitioner())))
+	defer session.Close()
+	copied := 0
+	Eventually("every record", func() bool {
+		short, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
+		defer cancel()
+		fetches := session.PollRecords(short, 10)
+		if fetches.NumRecords() == 0 {
+			return false
+		}
+		Must(session.Begin())
+		for _, record := range fetches.Records() {
+			Must(session.ProduceSync(ctx, &kgo.Record{Topic: sink, Value: record.Value}).FirstErr())
+		}
+		if Get(session.End(ctx, kgo.TryCommit)) {
+			copied += fetches.NumRecords()
+		}
+		return copied == 30
+	})
+	found := committed(sink, 30)
+	sort.Strings(found)
+	expected := numbers(30)
+	sort.Strings(expected)
+	Expect("copied", found, expected)
+}
+
+func adminTransactions() {
+	name, id := topic(1, nil), Fresh("txn")
+	cl, adm := transactional(id), admin()
+	defer cl.Close()
+	defer adm.Close()
+	Must(cl.BeginTransaction())
+	Must(cl.ProduceSync(ctx, &kgo.Record{Topic: name, Value: []byte("open")}).FirstErr())
+	Expect("listed", Get(adm.ListTransactions(ctx, nil, nil))[id].State, "Ongoing")
+	found := Get(adm.DescribeTransactions(ctx, id))[id]
+	Must(found.Err)
+	Expect("described", found.State, "Ongoing")
+	producers := Get(adm.DescribeProducers(ctx, kadm.TopicsSet{name: {0: {}}}))
+	Expect("producers", len(producers.SortedProducers()), 1)
+	Expect("producer", producers.SortedProducers()[0].ProducerID, found.ProducerID)
+	Must(cl.EndTransaction(ctx, kgo.TryAbort))
+}
+
+// nextGen makes clients use the KIP-848 protocol, which franz-go does when told by its context.
+func nextGen() kgo.Opt {
+	return kgo.ServerSideBalancer()
+}
+
+func consumerProtocol() {
+	name, group := topic(4, nil), Fresh("group")
+	adm := admin()
+	defer adm.Close()
+	join := func() *kgo.Client {
+		return client(nextGen(), kgo.ConsumerGroup(group), kgo.ConsumeTopics(name), kgo.DisableAutoCommit(),
+			kgo.Balancers(kgo.CooperativeStickyBalancer()))
+	}
+	sizes := func() []int {
+		described := Get(adm.DescribeConsumerGroups(ctx, group))[group]
+		found := []int{}
+		for _, member := range described.Members {
+			count := 0
+			for _, partitions := range member.Assignment {
+				count += len(partitions)
+			}
+			found = append(found, count)
+		}
+		return found
+	}
+	poll := func(members ...*kgo.Client) {
+		for _, member := range members {
+			short, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+			member.PollFetches(short)
+			cancel()
+		}
+	}
+	first := join()
+	defer first.Close()
+	Eventually("one owns all", func() bool { poll(first); return fmt.Sprint(sizes()) == "[4]" })
+	second := join()
+	Eventually("both share", func() bool { poll(first, second); return fmt.Sprint(sizes()) == "[2 2]" })
+	second.Close()
+	Eventually("one owns all again", func() bool { poll(first); return fmt.Sprint(sizes()) == "[4]" })
+}
+
+func shareGroup() {
+	name, group := topic(1, nil), Fresh("share")
+	earliest := "earliest"
+	set := kmsg.NewPtrIncrementalAlterConfigsRequest()
+	set.Resources = []kmsg.IncrementalAlterConfigsRequestResource{{ResourceType: kmsg.ConfigResourceTypeGroupConfig,
+		ResourceName: group, Configs: []kmsg.IncrementalAlterConfigsRequestResourceConfig{{
+			Name: "share.auto.offset.reset", Value: &earliest}}}}
+	cl := client(kgo.ShareGroup(group), kgo.ConsumeTopics(name))
+	defer cl.Close()
+	Must(kerr.ErrorForCode(Get(set.RequestWith(ctx, cl)).Resources[0].ErrorCode))
+	_, err := produce(name, []string{"accept", "release", "reject"})
+	Must(err)
+	seen := []string{}
+	Eventually("the released one again", func() bool {
+		short, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
+		defer cancel()
+		for _, record := range cl.PollFetches(short).Records() {
+			value := string(record.Value)
+			switch {
+			case value == "reject":
+				record.Ack(kgo.AckReject)
+			case value == "release" && !strings.Contains(strings.Join(seen, " "), "release"):
+				record.Ack(kgo.AckRelease)
+			default:
+				record.Ack(kgo.AckAccept)
+			}
+			seen = append(seen, value)
+		}
+		Must(cl.FlushAcks(ctx))
+		return len(seen) >= 4
+	})
+	sort.Strings(seen)
+	Expect("deliveries", seen, []string{"accept", "reject", "release", "release"})
+}
+
+func scramAndQuotas() {
+	adm := admin()
+	defer adm.Close()
+	user := Fresh("user")
+	set := Get(adm.AlterUserSCRAMs(ctx, nil, []kadm.UpsertSCRAM{{User: user, Mechanism: kadm.ScramSha256,
+		Iterations: 8192, Password: "secret"}}))
+	Must(set[user].Err)
+	Eventually("the credential", func() bool {
+		found := Get(adm.DescribeUserSCRAMs(ctx, user))[user]
+		return found.Err == nil && len(found.CredInfos) == 1 && found.CredInfos[0].Iterations == 8192
+	})
+	gone := Get(adm.AlterUserSCRAMs(ctx, []kadm.DeleteSCRAM{{User: user, Mechanism: kadm.ScramSha256}}, nil))
+	Must(gone[user].Err)
+	entity := kadm.ClientQuotaEntity{{Type: "user", Name: &user}}
+	altered := Get(adm.AlterClientQuotas(ctx, []kadm.AlterClientQuotaEntry{{Entity: entity,
+		Ops: []kadm.AlterClientQuotaOp{{Key: "producer_byte_rate", Value: 1024}}}}))
+	Must(altered[0].Err)
+	Eventually("the quota", func() bool {
+		found := Get(adm.DescribeClientQuotas(ctx, true, []kadm.DescribeClientQuotaComponent{{Type: "user",
+			MatchName: &user, MatchType: kmsg.QuotasMatchTypeExact}}))
+		return len(found) == 1 && len(found[0].Values) == 1 && found[0].Values[0].Value == 1024
+	})
+}
+
+func oneBrokerAdmin() {
+	adm := admin()
+	defer adm.Close()
+	name := topic(1, nil)
+	elected := Get(adm.ElectLeaders(ctx, kadm.ElectPreferredReplica, kadm.TopicsSet{name: {0: {}}}))
+	if !errors.Is(elected[name][0].Err, kerr.ElectionNotNeeded) {
+		Fail("election: %v", elected[name][0].Err)
+	}
+	node := Get(adm.ListBrokers(ctx)).NodeIDs()[0]
+	moved := Get(adm.AlterPartitionAssignments(ctx, kadm.AlterPartitionAssignmentsReq{name: {0: {node}}}))
+	Must(moved.Error())
+	Eventually("nothing moves", func() bool {
+		return len(Get(adm.ListPartitionReassignments(ctx, kadm.TopicsSet{name: {0: {}}}))) == 0
+	})
+}
+
 func main() {
 	out := func(name, reason string) Case { return Case{Name: name, Reason: reason} }
 	run := func(name string, body func()) Case { return Case{Name: name, Run: body} }
@@ -408,9 +613,14 @@ func main() {
 		run("admin-delete-records", deleteRecords),
 		run("admin-groups", adminGroups),
 		run("keyless-refused-on-compacted-topic", keyless),
-		out("transactions", "transactions are a later part of the broker"),
-		out("group-protocol-consumer", "the KIP-848 protocol is a later part of the broker"),
-		out("share-groups", "share groups are a later part of the broker"),
-		out("acls-and-scram", "security is a later part of the broker"),
+		run("transaction-commit-and-abort", transactionCommitAndAbort),
+		run("transaction-fencing", transactionFencing),
+		run("group-transact-session", groupTransactSession),
+		run("admin-transactions", adminTransactions),
+		run("group-protocol-consumer", consumerProtocol),
+		run("share-group", shareGroup),
+		run("scram-and-quotas", scramAndQuotas),
+		run("elections-and-reassignments", oneBrokerAdmin),
+		out("acls", "security is a later part of the broker"),
 	})
 }

@@ -233,6 +233,42 @@ func adminTopics() {
 	Must(listed.Error)
 }
 
+// transactions carries offsets alone: the library writes no transactional batches.
+func transactions() {
+	ctx, cancel := within()
+	defer cancel()
+	name, id, group := topic(1), Fresh("txn"), Fresh("group")
+	committedOffset := func() (int64, error) {
+		found, err := client().OffsetFetch(ctx, &kafka.OffsetFetchRequest{GroupID: group,
+			Topics: map[string][]int{name: {0}}})
+		if err != nil || found.Error != nil {
+			return 0, errors.Join(err, found.Error)
+		}
+		return found.Topics[name][0].CommittedOffset, found.Topics[name][0].Error
+	}
+	// The first requests make the coordinators load; this client does not wait for it.
+	Eventually("the coordinator", func() bool { _, err := committedOffset(); return err == nil })
+	var session *kafka.ProducerSession
+	Eventually("a producer id", func() bool {
+		begun := Get(client().InitProducerID(ctx, &kafka.InitProducerIDRequest{TransactionalID: id,
+			TransactionTimeoutMs: 30000}))
+		session = begun.Producer
+		return begun.Error == nil
+	})
+	offsets := Get(client().AddOffsetsToTxn(ctx, &kafka.AddOffsetsToTxnRequest{TransactionalID: id,
+		ProducerID: session.ProducerID, ProducerEpoch: session.ProducerEpoch, GroupID: group}))
+	Must(offsets.Error)
+	commit := Get(client().TxnOffsetCommit(ctx, &kafka.TxnOffsetCommitRequest{TransactionalID: id, GroupID: group,
+		ProducerID: session.ProducerID, ProducerEpoch: session.ProducerEpoch, GenerationID: -1,
+		Topics: map[string][]kafka.TxnOffsetCommit{name: {{Partition: 0, Offset: 7}}}}))
+	Must(commit.Topics[name][0].Error)
+	Expect("before the end", Get(committedOffset()), int64(-1))
+	ended := Get(client().EndTxn(ctx, &kafka.EndTxnRequest{TransactionalID: id, ProducerID: session.ProducerID,
+		ProducerEpoch: session.ProducerEpoch, Committed: true}))
+	Must(ended.Error)
+	Eventually("the offset", func() bool { return Get(committedOffset()) == 7 })
+}
+
 func main() {
 	out := func(name, reason string) Case { return Case{Name: name, Reason: reason} }
 	run := func(name string, body func()) Case { return Case{Name: name, Run: body} }
@@ -249,7 +285,7 @@ func main() {
 		run("group-resumes-from-commit", groupResumes),
 		run("group-rebalance", groupRebalance),
 		run("admin-topics", adminTopics),
-		out("transactions", "transactions are a later part of the broker"),
+		run("transaction-commits-offsets", transactions),
 		out("acls-and-sasl", "security is a later part of the broker"),
 	})
 }

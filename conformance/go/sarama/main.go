@@ -317,6 +317,107 @@ func deleteRecords() {
 	Expect("first", readFrom(name, sarama.OffsetOldest, 1)[0].Offset, int64(6))
 }
 
+func transactional(id string) sarama.AsyncProducer {
+	config := settings()
+	config.Net.MaxOpenRequests = 1
+	config.Producer.Idempotent = true
+	config.Producer.RequiredAcks = sarama.WaitForAll
+	config.Producer.Transaction.ID = id
+	return Get(sarama.NewAsyncProducer(brokers(), config))
+}
+
+func transact(producer sarama.AsyncProducer, name, value string) {
+	Must(producer.BeginTxn())
+	producer.Input() <- message(name, value)
+	select {
+	case <-producer.Successes():
+	case failed := <-producer.Errors():
+		Fail("produce: %v", failed.Err)
+	}
+}
+
+func committed(name string, count int) []string {
+	config := settings()
+	config.Consumer.IsolationLevel = sarama.ReadCommitted
+	consumer := Get(sarama.NewConsumer(brokers(), config))
+	defer consumer.Close()
+	partition := Get(consumer.ConsumePartition(name, 0, sarama.OffsetOldest))
+	defer partition.Close()
+	found := []string{}
+	for len(found) < count {
+		select {
+		case one := <-partition.Messages():
+			found = append(found, string(one.Value))
+		case <-time.After(20 * time.Second):
+			Fail("read %d of %d messages in 20 s", len(found), count)
+		}
+	}
+	return found
+}
+
+func transactionCommitAndAbort() {
+	name := topic(1, nil)
+	producer := transactional(Fresh("txn"))
+	defer producer.Close()
+	transact(producer, name, "a")
+	Must(producer.CommitTxn())
+	transact(producer, name, "b")
+	Must(producer.AbortTxn())
+	transact(producer, name, "c")
+	Must(producer.CommitTxn())
+	Expect("committed", committed(name, 2), []string{"a", "c"})
+}
+
+func transactionCommitsOffsets() {
+	name, group := topic(1, nil), Fresh("group")
+	producer := transactional(Fresh("txn"))
+	defer producer.Close()
+	transact(producer, name, "a")
+	Must(producer.AddOffsetsToTxn(map[string][]*sarama.PartitionOffsetMetadata{
+		name: {{Partition: 0, Offset: 7}}}, group))
+	Must(producer.CommitTxn())
+	adm := admin()
+	defer adm.Close()
+	found := Get(adm.ListConsumerGroupOffsets(group, map[string][]int32{name: {0}}))
+	Expect("offset", found.GetBlock(name, 0).Offset, int64(7))
+}
+
+func transactionFencing() {
+	name, id := topic(1, nil), Fresh("txn")
+	old := transactional(id)
+	transact(old, name, "old")
+	successor := transactional(id)
+	defer successor.Close()
+	if err := old.CommitTxn(); err == nil {
+		Fail("the old producer committed")
+	}
+	go old.Close()
+	transact(successor, name, "new")
+	Must(successor.CommitTxn())
+	Expect("committed", committed(name, 1), []string{"new"})
+}
+
+func scramAndQuotas() {
+	adm := admin()
+	defer adm.Close()
+	user := Fresh("user")
+	set := Get(adm.UpsertUserScramCredentials([]sarama.AlterUserScramCredentialsUpsert{{Name: user,
+		Mechanism: sarama.SCRAM_MECHANISM_SHA_256, Iterations: 8192, Salt: []byte("salt"), Password: []byte("secret")}}))
+	Expect("error", set[0].ErrorCode, sarama.ErrNoError)
+	Eventually("the credential", func() bool {
+		found := Get(adm.DescribeUserScramCredentials([]string{user}))
+		return found[0].ErrorCode == sarama.ErrNoError && found[0].CredentialInfos[0].Iterations == 8192
+	})
+	entity := []sarama.QuotaEntityComponent{{EntityType: sarama.QuotaEntityUser, MatchType: sarama.QuotaMatchExact,
+		Name: user}}
+	Must(adm.AlterClientQuotas(entity, sarama.ClientQuotasOp{Key: "producer_byte_rate", Value: 1024}, false))
+	Eventually("the quota", func() bool {
+		found := Get(adm.DescribeClientQuotas([]sarama.QuotaFilterComponent{{EntityType: sarama.QuotaEntityUser,
+			MatchType: sarama.QuotaMatchExact, Match: user}}, true))
+		return len(found) == 1 && found[0].Values["producer_byte_rate"] == 1024
+	})
+}
+
 func main() {
 	out := func(name, reason string) Case { return Case{Name: name, Reason: reason} }
 	run := func(name string, body func()) Case { return Case{Name: name, Run: body} }
@@ -338,7 +439,10 @@ func main() {
 		run("commit-metadata-fetched-back", commit),
 		run("admin-topics", adminTopics),
 		run("admin-delete-records", deleteRecords),
-		out("transactions", "transactions are a later part of the broker"),
-		out("acls-and-scram", "security is a later part of the broker"),
+		run("transaction-commit-and-abort", transactionCommitAndAbort),
+		run("transaction-commits-offsets", transactionCommitsOffsets),
+		run("transaction-fencing", transactionFencing),
+		run("scram-and-quotas", scramAndQuotas),
+		out("acls", "security is a later part of the broker"),
 	})
 }

@@ -186,7 +186,7 @@ impl<'a> Site<'a> {
             options,
             folder,
             python: clients::python_clients()?,
-            java: clients::java_program("bank/Bank.java", "Bank")?,
+            java: clients::lone_java_program("bank/Bank.java", "Bank")?,
             broker_addr,
             proxy: Proxy::start(broker_addr, options.seed)?,
             server: None,

@@ -51,13 +51,58 @@ pub const CLIENTS: &[Client] = &[
         settings: NO_AUTO_CREATE,
     },
     Client {
+        name: "librdkafka-suite-consumer",
+        set_up: librdkafka_consumer,
+        settings: LIBRDKAFKA,
+    },
+    Client {
         name: "kafka-tools",
         set_up: kafka_tools,
         settings: QUICK_GROUPS,
     },
     Client {
+        name: "kafka-newer-tools",
+        set_up: kafka_newer_tools,
+        settings: QUICK_GROUPS,
+    },
+    Client {
         name: "kafka-clients",
         set_up: kafka_clients,
+        settings: QUICK_GROUPS,
+    },
+    Client {
+        name: "kafka-clients-transactions",
+        set_up: kafka_clients_transactions,
+        settings: QUICK_GROUPS,
+    },
+    Client {
+        name: "kafka-clients-groups",
+        set_up: kafka_clients_groups,
+        settings: QUICK_GROUPS,
+    },
+    Client {
+        name: "kafka-clients-shares",
+        set_up: kafka_clients_shares,
+        settings: QUICK_GROUPS,
+    },
+    Client {
+        name: "kafka-clients-admin",
+        set_up: kafka_clients_admin,
+        settings: QUICK_GROUPS,
+    },
+    Client {
+        name: "kafka-streams",
+        set_up: kafka_streams,
+        settings: QUICK_GROUPS,
+    },
+    Client {
+        name: "kafka-connect",
+        set_up: kafka_connect,
+        settings: QUICK_GROUPS,
+    },
+    Client {
+        name: "flink",
+        set_up: flink,
         settings: QUICK_GROUPS,
     },
     Client {
@@ -100,6 +145,19 @@ pub const CLIENTS: &[Client] = &[
         set_up: kcat,
         settings: QUICK_GROUPS,
     },
+];
+
+/// The Java programs and what they share, compiled together.
+const JAVA_SOURCES: &[&str] = &[
+    "Conformance.java",
+    "Cases.java",
+    "Transactions.java",
+    "Groups.java",
+    "Shares.java",
+    "Administration.java",
+    "Hold.java",
+    "WordCount.java",
+    "Streams.java",
 ];
 
 fn source(path: &str) -> PathBuf {
@@ -153,9 +211,9 @@ fn kcat() -> Result<Command> {
     Ok(python_program(Path::new("python3"), "kcat/cases.py"))
 }
 
-fn kafka_tools() -> Result<Command> {
+fn tools_program(program: &str) -> Result<Command> {
     setup::need(&setup::PYTHON)?;
-    let mut command = python_program(Path::new("python3"), "kafka/tools.py");
+    let mut command = python_program(Path::new("python3"), program);
     command
         .env("CLASSPATH", setup::java_tools()?)
         .env("LOG_SETTING", log_setting());
@@ -163,34 +221,99 @@ fn kafka_tools() -> Result<Command> {
     Ok(command)
 }
 
-fn kafka_clients() -> Result<Command> {
-    java_program("java/Cases.java", "Cases")
+fn kafka_tools() -> Result<Command> {
+    tools_program("kafka/tools.py")
 }
 
-/// A Java program of one source file, compiled against Kafka's jars.
-pub fn java_program(path: &str, class: &str) -> Result<Command> {
-    let classpath = setup::java_tools()?;
-    let (pom, program) = (source("kafka/pom.xml"), source(path));
-    let folder = install(
-        &format!("java-{class}").to_lowercase(),
-        &[&pom, &program],
-        |folder| {
-            run(Command::new("javac")
-                .args(["-cp", &classpath, "-d"])
-                .arg(folder)
-                .arg(&program))
-        },
-    )?;
+fn kafka_newer_tools() -> Result<Command> {
+    let mut command = tools_program("kafka/newer_tools.py")?;
+    command.env("JAVA_PROGRAMS", java_programs()?);
+    Ok(command)
+}
+
+/// The folder of our compiled Java programs.
+fn java_programs() -> Result<PathBuf> {
+    let sources: Vec<PathBuf> = JAVA_SOURCES
+        .iter()
+        .map(|name| source("java").join(name))
+        .collect();
+    compile("java", "kafka/pom.xml", &setup::java_tools()?, &sources)
+}
+
+/// Compiles `sources` against the jars of `pom` into the cache folder of `name`.
+fn compile(name: &str, pom: &str, classpath: &str, sources: &[PathBuf]) -> Result<PathBuf> {
+    let pom = source(pom);
+    let mut pins = vec![pom.as_path()];
+    pins.extend(sources.iter().map(PathBuf::as_path));
+    install(name, &pins, |folder| {
+        run(Command::new("javac")
+            .args(["-nowarn", "-cp", classpath, "-d"])
+            .arg(folder)
+            .args(sources))
+    })
+}
+
+/// The call of a Java program on a class path, without its own arguments.
+fn java(classpath: &str, main: &str) -> Command {
     let mut command = Command::new("java");
     command.args([
         "-XX:TieredStopAtLevel=1",
         "-Dconformance.log.level=WARN",
         "-cp",
+        classpath,
     ]);
+    command.arg(log_setting()).arg(main);
     command
-        .arg(format!("{}:{classpath}", folder.display()))
-        .arg(log_setting())
-        .arg(class);
+}
+
+fn java_program(main: &str) -> Result<Command> {
+    let classpath = format!("{}:{}", java_programs()?.display(), setup::java_tools()?);
+    Ok(java(&classpath, main))
+}
+
+/// A Java program of one source file, compiled against Kafka's jars.
+pub fn lone_java_program(path: &str, class: &str) -> Result<Command> {
+    let jars = setup::java_tools()?;
+    let name = format!("java-{class}").to_lowercase();
+    let classes = compile(&name, "kafka/pom.xml", &jars, &[source(path)])?;
+    Ok(java(&format!("{}:{jars}", classes.display()), class))
+}
+
+fn flink() -> Result<Command> {
+    let jars = setup::jars("flink", "conformance/flink/pom.xml")?;
+    let sources = [source("java/Conformance.java"), source("flink/Flink.java")];
+    let classes = compile("flink-java", "flink/pom.xml", &jars, &sources)?;
+    Ok(java(&format!("{}:{jars}", classes.display()), "Flink"))
+}
+
+fn kafka_clients() -> Result<Command> {
+    java_program("Cases")
+}
+
+fn kafka_clients_transactions() -> Result<Command> {
+    java_program("Transactions")
+}
+
+fn kafka_clients_groups() -> Result<Command> {
+    java_program("Groups")
+}
+
+fn kafka_clients_shares() -> Result<Command> {
+    java_program("Shares")
+}
+
+fn kafka_clients_admin() -> Result<Command> {
+    java_program("Administration")
+}
+
+fn kafka_streams() -> Result<Command> {
+    java_program("Streams")
+}
+
+fn kafka_connect() -> Result<Command> {
+    let mut command = tools_program("connect/worker.py")?;
+    let shared = [source("python"), source("kafka")];
+    command.env("PYTHONPATH", std::env::join_paths(shared)?);
     Ok(command)
 }
 
@@ -262,6 +385,7 @@ fn librdkafka_suite() -> Result<Command> {
     let mut command = python_program(Path::new("python3"), "librdkafka/suite.py");
     command
         .env("LIBRDKAFKA", folder)
+        .env("ONE_BROKER", one_broker()?)
         .env("KAFKA_VERSION", setup::kafka_version()?)
         .env("CLASSPATH", setup::java_tools()?)
         .env("LOG_SETTING", log_setting());
@@ -272,6 +396,25 @@ fn librdkafka_noautocreate() -> Result<Command> {
     let mut command = librdkafka_suite()?;
     command.env("SCENARIO", "noautocreate");
     Ok(command)
+}
+
+fn librdkafka_consumer() -> Result<Command> {
+    let mut command = librdkafka_suite()?;
+    command.env("PROTOCOL", "consumer");
+    Ok(command)
+}
+
+/// Builds what lets tests that were written for three brokers run against one.
+fn one_broker() -> Result<PathBuf> {
+    let code = source("librdkafka/one_broker.c");
+    let folder = install("one-broker", &[&code], |folder| {
+        run(Command::new("cc")
+            .args(["-O1", "-Wall", "-shared", "-fPIC", "-o"])
+            .arg(folder.join("one_broker.so"))
+            .arg(&code)
+            .arg("-ldl"))
+    })?;
+    Ok(folder.join("one_broker.so"))
 }
 
 /// Copies librdkafka out of the source of the pinned `rdkafka-sys` crate and builds its test

@@ -3,9 +3,10 @@
 //! In reading order: [`wait`] and [`server`] run a server as a real process; [`kafka`] and
 //! [`sprawl`] are the two kinds; [`setup`] installs everything foreign, pinned, by name, from
 //! registries; [`clients`] lists the clients, [`run`] runs them, [`row`] and [`page`] tell what
-//! came of it; [`crash`] kills the server under load and reads back; [`bank`] does the same to
-//! transactions, with [`proxy`] holding and doubling requests. `docs/conformance.md` has the
-//! results, `conformance/` the client programs and the pins.
+//! came of it, [`not_yet`] what waits for the broker; [`crash`] kills the server under load and
+//! reads back; [`bank`] does the same to transactions, with [`proxy`] holding and doubling
+//! requests. `docs/conformance.md` has the results, `conformance/` the client programs and the
+//! pins.
 //!
 //! Invariant: a case must pass against a real Apache Kafka before it may judge Sprawl.
 #![allow(
@@ -17,6 +18,7 @@ pub mod bank;
 pub mod clients;
 pub mod crash;
 pub mod kafka;
+pub mod not_yet;
 pub mod page;
 pub mod proxy;
 pub mod row;

@@ -22,7 +22,7 @@ use crate::kafka::{KafkaOptions, KafkaServer};
 use crate::row::{self, Counts, Outcome, Row};
 use crate::server::Server;
 use crate::sprawl::{SprawlOptions, SprawlServer};
-use crate::{setup, wait};
+use crate::{not_yet, setup, wait};
 
 const CLIENT_WAIT_MAX: Duration = Duration::from_secs(15 * 60);
 const KAFKA_HEAP_MIB: u32 = 512;
@@ -103,6 +103,11 @@ pub fn proved_file() -> PathBuf {
 /// clients' order.
 pub fn run(options: &RunOptions, tell: &(dyn Fn(&str) + Sync)) -> Result<Vec<Row>> {
     let chosen = choose(&options.clients)?;
+    let proved = match options.peer {
+        Peer::Sprawl(_) => row::load(&proved_file())?,
+        Peer::Kafka => Vec::new(),
+    };
+    let waiting = waiting_rows(&chosen, options, &proved)?;
     let next = Mutex::new(chosen.iter());
     let all_rows = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
@@ -110,7 +115,11 @@ pub fn run(options: &RunOptions, tell: &(dyn Fn(&str) + Sync)) -> Result<Vec<Row
             scope.spawn(|| {
                 while let Some(client) = take(&next) {
                     let start = Instant::now();
-                    let rows = run_client(client, options).unwrap_or_else(|error| {
+                    let cases = match cases_of(client, options, &proved, &waiting) {
+                        Some(cases) => cases,
+                        None => continue,
+                    };
+                    let rows = run_client(client, options, &cases).unwrap_or_else(|error| {
                         vec![failed(client.name, "set-up", &format!("{error:#}"))]
                     });
                     tell(&summary(client.name, &rows, start.elapsed()));
@@ -125,16 +134,52 @@ pub fn run(options: &RunOptions, tell: &(dyn Fn(&str) + Sync)) -> Result<Vec<Row
     let mut rows = all_rows
         .into_inner()
         .expect("no worker panics with the lock held");
-    rows.sort_by_key(|row| CLIENTS.iter().position(|client| client.name == row.client));
+    rows.sort_by_key(order);
     if options.is_whole() {
         rows.extend(crash_rows(options, tell));
     }
     if options.peer != Peer::Kafka {
-        refuse_unproved(&mut rows, &row::load(&proved_file())?);
+        refuse_unproved(&mut rows, &proved);
     }
+    rows.extend(waiting);
+    rows.sort_by_key(order);
     std::fs::create_dir_all(results_folder(&options.peer))?;
     row::save(&rows, &results_folder(&options.peer).join("results.json"))?;
     Ok(rows)
+}
+
+/// Place of a row's client in the list; what belongs to no client comes last.
+fn order(row: &Row) -> usize {
+    CLIENTS
+        .iter()
+        .position(|client| client.name == row.client)
+        .unwrap_or(CLIENTS.len())
+}
+
+/// The cases of the chosen clients that wait for a part of the broker; none when cases are named.
+fn waiting_rows(chosen: &[&Client], options: &RunOptions, proved: &[Row]) -> Result<Vec<Row>> {
+    if !options.cases.is_empty() {
+        return Ok(Vec::new());
+    }
+    let waiting = not_yet::load()?;
+    Ok(chosen
+        .iter()
+        .flat_map(|client| not_yet::rows(client.name, proved, &waiting))
+        .collect())
+}
+
+/// What to tell the client of the cases to run: empty is all; `None` when every case waits.
+fn cases_of(
+    client: &Client,
+    options: &RunOptions,
+    proved: &[Row],
+    waiting: &[Row],
+) -> Option<String> {
+    if !waiting.iter().any(|row| row.client == client.name) {
+        return Some(options.cases.clone());
+    }
+    let others = not_yet::others(client.name, proved, waiting);
+    (!others.is_empty()).then(|| others.join(","))
 }
 
 fn crash_rows(options: &RunOptions, tell: &dyn Fn(&str)) -> Vec<Row> {
@@ -182,7 +227,7 @@ fn choose(names: &[String]) -> Result<Vec<&'static Client>> {
         .collect()
 }
 
-fn run_client(client: &Client, options: &RunOptions) -> Result<Vec<Row>> {
+fn run_client(client: &Client, options: &RunOptions, cases: &str) -> Result<Vec<Row>> {
     let mut command = (client.set_up)()?;
     let folder = results_folder(&options.peer).join(client.name);
     if folder.is_dir() {
@@ -192,7 +237,7 @@ fn run_client(client: &Client, options: &RunOptions) -> Result<Vec<Row>> {
     let mut server = start_server(&options.peer, &folder, client.settings)?;
     command
         .env("BOOTSTRAP", server.bootstrap())
-        .env("CASES", &options.cases);
+        .env("CASES", cases);
     if options.extent == Extent::Full {
         command.env("FULL", "1");
     }

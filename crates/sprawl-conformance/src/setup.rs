@@ -101,9 +101,15 @@ pub fn cache() -> PathBuf {
 
 /// Installs Kafka's jars (broker, Java client, tools) and returns a Java class path for them.
 pub fn java_tools() -> Result<String> {
-    let pom = repository().join("conformance/kafka/pom.xml");
+    jars("kafka", "conformance/kafka/pom.xml")
+}
+
+/// Installs everything that `pom` names into the cache folder of `name` and returns a Java class
+/// path for it.
+pub fn jars(name: &str, pom: &str) -> Result<String> {
+    let pom = repository().join(pom);
     need(&JAVA)?;
-    let folder = install("kafka", &[&pom], |folder| {
+    let folder = install(name, &[&pom], |folder| {
         run(Command::new("mvn")
             .args(["--quiet", "--batch-mode", "--file"])
             .arg(&pom)
