@@ -2,10 +2,12 @@
 //!
 //! A power cut may take the name of a segment that was written after the last checkpoint. With its
 //! state store a partition knows that the journal has what is missing; without, all it sees is a
-//! hole before later segments. The frames of the hole go to segments of their own, so that only
-//! what the journal does not have either is damage (I26).
+//! hole before later segments, or a later first one. The frames of the hole go to segments of their
+//! own, so that only what the journal does not have either is damage (I26). Records that were
+//! deleted shortly before the state was lost come back this way, too; none that count are lost.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use sprawl_model::Offset;
 
@@ -30,6 +32,12 @@ impl PartitionLog {
     pub(super) fn fill(&self, frame: &ScannedFrame) -> Result<Replayed, DiskError> {
         let (base_offset, end) = (frame.header.base_offset, frame.header.end());
         let mut writer = self.writer();
+        if writer.lost_below.is_some_and(|first| end <= first) {
+            let to = writer.lost_below.take().unwrap_or(end);
+            let from = base_offset;
+            self.log_start.fetch_min(from.0, Ordering::AcqRel);
+            self.inner().damage.push(DamageRange { from, to });
+        }
         {
             let inner = self.inner();
             let mut damage = inner.damage.iter();
@@ -64,8 +72,7 @@ impl PartitionLog {
             start: base_offset,
         });
         let size = frame.batch.len() as u64;
-        self.size_bytes
-            .fetch_add(size, std::sync::atomic::Ordering::Relaxed);
+        self.size_bytes.fetch_add(size, Ordering::Relaxed);
         Ok(Replayed::Filled)
     }
 

@@ -101,6 +101,9 @@ pub(crate) struct Writer {
     unproven: BTreeMap<Offset, u64>,
     /// The lowest offset that the journal had a frame for at the start.
     first_frame: Option<Offset>,
+    /// Where the first segment begins, when the state that knew the log start is lost: segments
+    /// before it may be, too.
+    lost_below: Option<Offset>,
     /// Fills holes with journal frames, during recovery.
     filler: Option<fill::Filler>,
     /// Segments whose metas are to be saved.

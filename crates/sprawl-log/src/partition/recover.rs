@@ -508,6 +508,7 @@ impl SegmentScan<'_> {
             changed: self.changed,
             needs_dir_sync: self.trust != Trust::All || !self.unproven.is_empty(),
             unproven: self.unproven,
+            lost_below: first.filter(|_| self.trust == Trust::Nothing),
             synced_end: self.flushed_end,
             forgotten: std::mem::take(&mut writer.forgotten),
             ..Writer::default()

@@ -349,6 +349,17 @@ async fn bad_header_met_when_a_segment_is_sealed_takes_that_range_offline_and_no
 
 #[tokio::test(start_paused = true)]
 async fn hole_between_segments_is_filled_from_the_journal_when_the_state_store_is_lost() {
+    lose_segment_and_state(1).await;
+}
+
+/// Seed 257 of the simulator's log world.
+#[tokio::test(start_paused = true)]
+async fn lost_first_segment_comes_back_from_the_journal_when_the_state_store_is_lost() {
+    lose_segment_and_state(0).await;
+}
+
+/// Takes the name of one of some segments and the state store, as a power cut may.
+async fn lose_segment_and_state(index: usize) {
     let mut world = World::new(8);
     world.settings.checkpoint_bytes = 1 << 40;
     let (store, _) = world.open();
@@ -365,7 +376,7 @@ async fn hole_between_segments_is_filled_from_the_journal_when_the_state_store_i
         .filter(|(path, _)| path.extension().is_some_and(|extension| extension == "log"))
         .collect();
     assert!(segments.len() > 2);
-    world.io.disk.remove_file(&segments[1].0).unwrap();
+    world.io.disk.remove_file(&segments[index].0).unwrap();
     world.state = std::sync::Arc::default();
     let (store, report) = world.open();
     assert!(report.state_rebuilt);
