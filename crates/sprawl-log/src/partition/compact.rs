@@ -101,6 +101,8 @@ impl PartitionLog {
         disk.sync_dir(&self.dir)
             .map_err(DiskError::at("sync", &self.dir))?;
         self.publish_replacement(old, new);
+        // Memory may still hold what the old segments held, and reads ask it first.
+        self.evict(new.meta().next_offset);
         if !active(Mutant::OldSegmentsRemovedFirst) {
             self.remove_files(old)?;
         }

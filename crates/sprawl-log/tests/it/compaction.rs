@@ -163,6 +163,27 @@ fn verify(world: &World) {
 }
 
 #[tokio::test(start_paused = true)]
+async fn compacted_records_are_no_longer_read_from_memory() {
+    let world = World::new(1);
+    let (store, log, _) = open(&world, 8_000);
+    fill(&log, 200).await;
+    let before = all(&log);
+    let hot = store.status().hot_bytes;
+    let rounds = compact(&store);
+    assert_eq!(rounds.len(), 1);
+    let to = rounds[0].to;
+    let clean: Vec<Found> = before.iter().filter(|one| one.0 < to.0).copied().collect();
+    let mut expected = last_of_each(&clean);
+    expected.extend(before.iter().filter(|one| one.0 >= to.0));
+    assert_eq!(all(&log), expected);
+    let left = store.status().hot_bytes;
+    assert!(
+        left > 0 && left < hot,
+        "{left} of {hot} bytes are in memory"
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_last_record_of_every_key_stays_at_its_offset() {
     let mut world = cold_world();
     let (store, log, _) = open(&world, 8_000);
