@@ -56,13 +56,13 @@ Examples:
 #[derive(Debug, Args)]
 #[group(required = true, multiple = true)]
 struct EntityArgs {
-    /// A user, or <default>
+    /// A user, or `<default>`
     #[arg(long)]
     user: Option<String>,
-    /// A client id, or <default>
+    /// A client id, or `<default>`
     #[arg(long)]
     client_id: Option<String>,
-    /// An address, or <default>
+    /// An address, or `<default>`
     #[arg(long, conflicts_with_all = ["user", "client_id"])]
     ip: Option<String>,
 }
