@@ -4,7 +4,7 @@
 //! If the log refuses them, they are taken back in reverse order. That is exact, because a refusal
 //! is reported before the shard sees another input ([`AppendOutcome::Refused`]).
 //!
-//! [`AppendOutcome::Refused`]: crate::group::AppendOutcome::Refused
+//! [`AppendOutcome::Refused`]: crate::coordinator::AppendOutcome::Refused
 
 use super::group::ConsumerGroup;
 use super::records::ConsumerRecord;

@@ -2,7 +2,7 @@
 //!
 //! Members only beat. Partitions are shared: a member may get one that others have too, so that
 //! nobody gives anything up and a member is led to its target in one step. A partition is given out
-//! once its state at the share coordinator was begun ([`ShareGroup::initialized`]); the answer to a
+//! once its state at the share coordinator was begun; the answer to a
 //! heartbeat names those that are still to be begun, and the caller reports when they are.
 //!
 //! Invariants: what a reply tells a member is in the log; the state is what the records say.
