@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use sprawl_model::batch::{BatchHeader, EndTxnMarker, TxnOutcome};
-use sprawl_model::{Offset, ProducerEpoch, ProducerId};
+use sprawl_model::{Offset, ProducerEpoch, ProducerId, ProducerIdAndEpoch};
 
 use super::producers::{ProducerState, ProducerStates};
 
@@ -179,7 +179,10 @@ impl ProducerStates {
     ) -> Option<CompletedTxn> {
         let producer_id = header.producer_id;
         self.end_offset = header.next_offset();
-        self.verifications.end(producer_id);
+        self.verifications.end_at_marker(ProducerIdAndEpoch {
+            producer_id,
+            producer_epoch: header.producer_epoch,
+        });
         let state = self.state_of(header, now_ms)?;
         state.enter_epoch(header.producer_epoch);
         state.coordinator_epoch = marker.coordinator_epoch;

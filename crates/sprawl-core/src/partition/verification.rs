@@ -84,6 +84,19 @@ impl Verifications {
         self.pending.remove(&producer_id);
     }
 
+    /// Ends the producer's round that a marker closes.
+    ///
+    /// One of a producer whose epoch grows with every transaction stays if it is in the marker's
+    /// epoch: the marker ended the transaction before, and the next has begun meanwhile.
+    pub(super) fn end_at_marker(&mut self, marker: ProducerIdAndEpoch) {
+        let is_next = |pending: &Pending| {
+            pending.bump == EpochBump::PerTransaction && pending.epoch >= marker.producer_epoch
+        };
+        if !self.get(marker.producer_id).is_some_and(is_next) {
+            self.end(marker.producer_id);
+        }
+    }
+
     /// Forgets rounds that began `expiration_ms` or longer ago.
     pub(super) fn expire(&mut self, now_ms: i64, expiration_ms: i64) {
         self.pending

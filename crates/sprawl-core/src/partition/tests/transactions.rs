@@ -140,6 +140,34 @@ fn coordinators_word_from_before_the_marker_is_worth_nothing() {
 }
 
 #[test]
+fn word_on_the_next_transaction_outlives_the_marker_of_the_last() {
+    // A client whose epoch grows with every transaction begins the next one as soon as the end is
+    // decided, before the marker is here.
+    let mut states = states();
+    begin(&mut states, batch(7, 0, 0, 10));
+    let late = transactional(batch(7, 0, 10, 1));
+    let next = transactional(batch(7, 1, 0, 1));
+    let asking = asking(&next, EpochBump::PerTransaction);
+    let claim = Claim {
+        origin: Origin::Client,
+        verified: states.begin_verification(asking, NOW).unwrap(),
+    };
+    end(&mut states, commit(7, 1)).unwrap();
+    let fenced = write(&mut states, late, claim);
+    assert!(matches!(fenced, Err(SequenceError::FencedEpoch { .. })));
+    assert_eq!(write(&mut states, next, claim), Ok(11));
+    // The marker of its own transaction ends it.
+    let claim = Claim {
+        origin: Origin::Client,
+        verified: states.begin_verification(asking, NOW).unwrap(),
+    };
+    assert_eq!(claim.verified, None, "the transaction is open already");
+    end(&mut states, abort(7, 2)).unwrap();
+    let fenced = write(&mut states, transactional(batch(7, 1, 1, 1)), claim);
+    assert!(matches!(fenced, Err(SequenceError::FencedEpoch { .. })));
+}
+
+#[test]
 fn batch_behind_one_that_is_still_being_verified_waits_its_turn() {
     let mut states = states();
     let first = transactional(batch(7, 0, 0, 10));
