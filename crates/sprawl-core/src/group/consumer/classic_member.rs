@@ -334,12 +334,11 @@ pub(in crate::group) fn on_classic_leave(
 
 fn leaving_member(group: &ConsumerGroup, member: &LeavingMember) -> Result<String, GroupError> {
     let instance_id = member.group_instance_id.as_deref();
-    let member_id = match (instance_id, member.member_id.as_str()) {
-        (Some(instance_id), "") => group
-            .static_member_id(instance_id)
-            .ok_or(GroupError::UnknownMemberId)?
-            .as_str(),
-        (_, member_id) => member_id,
-    };
+    if let (Some(instance_id), "") = (instance_id, member.member_id.as_str()) {
+        // An administrator removes whoever holds the instance id, of either protocol.
+        let holder_id = group.static_member_id(instance_id);
+        return holder_id.cloned().ok_or(GroupError::UnknownMemberId);
+    }
+    let member_id = member.member_id.as_str();
     classic_member(group, member_id, instance_id).map(|_| member_id.to_owned())
 }

@@ -1,7 +1,8 @@
 //! Members with an identity of their own (KIP-345) in consumer groups.
 
-use super::world::{Client, World, quiet, size};
-use crate::group::{ConsumerHeartbeat, GroupError};
+use super::world::{Client, GROUP, World, quiet, size};
+use crate::group::effect::Input;
+use crate::group::{ConsumerHeartbeat, GroupError, LeaveRequest, LeavingMember, Response};
 
 fn client(member_id: &str) -> Client {
     Client {
@@ -73,4 +74,27 @@ fn unknown_identity_is_refused() {
             Err(GroupError::UnknownMemberId)
         );
     }
+}
+
+#[test]
+fn administrator_removes_whoever_holds_an_identity() {
+    let mut world = World::new();
+    world.create_topic("t", 1);
+    client("old").beat(&mut world);
+    world.beat(leaving("old", -2)).unwrap();
+    let remove = |instance_id: &str| LeavingMember {
+        member_id: String::new(),
+        group_instance_id: Some(instance_id.to_owned()),
+    };
+    let leave = LeaveRequest {
+        group_id: GROUP.to_owned(),
+        members: vec![remove("i"), remove("nobody")],
+    };
+    let token = world.ask(|token| Input::Leave(token, leave));
+    let Some(Response::Leave(Ok(left))) = world.reply(token) else {
+        panic!("the leave is answered");
+    };
+    let outcomes: Vec<_> = left.into_iter().map(|left| left.outcome).collect();
+    assert_eq!(outcomes, [Ok(()), Err(GroupError::UnknownMemberId)]);
+    assert!(world.member("old").is_none());
 }
