@@ -378,8 +378,10 @@ func transactionCommitsOffsets() {
 	Must(producer.CommitTxn())
 	adm := admin()
 	defer adm.Close()
-	found := Get(adm.ListConsumerGroupOffsets(group, map[string][]int32{name: {0}}))
-	Expect("offset", found.GetBlock(name, 0).Offset, int64(7))
+	Eventually("the offset", func() bool {
+		found := Get(adm.ListConsumerGroupOffsets(group, map[string][]int32{name: {0}}))
+		return found.GetBlock(name, 0).Offset == 7
+	})
 }
 
 func transactionFencing() {
