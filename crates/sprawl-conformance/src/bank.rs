@@ -18,10 +18,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use crate::crash::{pause, read_from, wall_ms};
+use crate::crash::{DrillOptions, pause, read_from, wall_ms};
 use crate::proxy::Proxy;
 use crate::row::{Outcome, Row};
-use crate::run::{self, Peer};
+use crate::run;
 use crate::server::{self, Server};
 use crate::{clients, setup, wait};
 use history::History;
@@ -54,19 +54,6 @@ const SETTINGS: [(&str, &str); 2] = [
 enum Program {
     Python,
     Java,
-}
-
-/// What to drill.
-#[derive(Clone, Debug)]
-pub struct DrillOptions<'a> {
-    /// The server to kill.
-    pub peer: Peer,
-    /// How often something is killed.
-    pub rounds: u64,
-    /// Chooses what and when; the same seed gives the same choices.
-    pub seed: u64,
-    /// Broker settings.
-    pub settings: Vec<(&'a str, &'a str)>,
 }
 
 /// What came of a drill.

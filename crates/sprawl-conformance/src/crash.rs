@@ -40,9 +40,9 @@ const LOAD_END_WAIT_MAX: Duration = Duration::from_secs(150);
 pub struct DrillOptions<'a> {
     /// The server to kill.
     pub peer: Peer,
-    /// How often it is killed.
+    /// How often it, or in the bank drill it or a client, is killed.
     pub rounds: u64,
-    /// Chooses the moments; the same seed gives the same waits.
+    /// Chooses what and when; the same seed gives the same choices.
     pub seed: u64,
     /// Broker settings.
     pub settings: Vec<(&'a str, &'a str)>,

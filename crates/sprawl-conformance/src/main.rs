@@ -225,7 +225,7 @@ fn crash_drill(
 }
 
 fn bank_drill(server: ServerArgs, rounds: u64, seed: u64, settings: &[String]) -> Result<ExitCode> {
-    let options = bank::DrillOptions {
+    let options = DrillOptions {
         peer: server.peer()?,
         rounds,
         seed,
