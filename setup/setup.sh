@@ -37,9 +37,12 @@ for dir in "/usr/lib/$(cc -print-multiarch 2>/dev/null || true)" /usr/lib64 /usr
   if [ -e "$dir/librocksdb.so" ]; then library_dir=$dir; break; fi
 done
 
+# The C interface that bindgen loads. libclang-cpp is another library, often there without this one.
 have_libclang() {
-  ldconfig -p 2>/dev/null | grep -q 'libclang' && return 0
-  ls /usr/lib/llvm-*/lib/libclang*.so* /usr/lib64/libclang*.so* >/dev/null 2>&1
+  {
+    ldconfig -p 2>/dev/null
+    ls /usr/lib/llvm-*/lib/ /usr/lib64/ 2>/dev/null
+  } | grep -Eq 'libclang(-[0-9.]+)?\.so'
 }
 
 # One test per package that also holds on other distributions; for the rest dpkg knows.
