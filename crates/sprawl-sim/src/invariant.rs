@@ -1,7 +1,7 @@
 //! What must never happen, one named check per sentence of the correctness page.
 //!
 //! A check takes what was promised and what was found, and returns the violation. It knows nothing
-//! of how the run came about, so both worlds use the same ones.
+//! of how the run came about, so all worlds use the same ones.
 
 use std::fmt;
 
@@ -55,6 +55,18 @@ pub fn i3_one_offset_one_value(history: &History, found: &Found) -> Check {
             "{} at {}: appended {expected:x?}, read {found:x?}",
             history.name, found.base_offset
         ),
+    )
+}
+
+/// I3, as readers see it: whoever reads an offset reads the same batch.
+pub fn i3_same_at_every_read(name: &str, offset: i64, first: u64, now: u64) -> Check {
+    if first == now {
+        return Ok(());
+    }
+    fail(
+        "I3",
+        "one offset, one value",
+        format!("{name} at {offset}: read {first:x} before, {now:x} now"),
     )
 }
 
@@ -148,6 +160,84 @@ pub fn i13_error_is_safe(name: &str, error_code: i16, is_safe: fn(i16) -> bool) 
         "I13",
         "errors returned to producers are safe for the actual state",
         format!("{name}: a producer that broke no rule got error {error_code}"),
+    )
+}
+
+/// I14: nothing of a fenced epoch succeeds once the fencing is acknowledged. `what` succeeded, if
+/// anything did.
+pub fn i14_fenced_stays_out(who: &str, what: Option<&str>) -> Check {
+    let Some(what) = what else { return Ok(()) };
+    fail(
+        "I14",
+        "a fenced producer epoch never appends after the fencing is acknowledged",
+        format!("{who}: {what}"),
+    )
+}
+
+/// I15: the last stable offset is at most the high watermark, and never decreases as one client
+/// sees it.
+pub fn i15_stable_offset(name: &str, before: i64, now: i64, high_watermark: i64) -> Check {
+    if (before..=high_watermark).contains(&now) {
+        return Ok(());
+    }
+    fail(
+        "I15",
+        "LSO <= HW; LSO never decreases",
+        format!("{name}: stable to {now}, before {before}, high watermark {high_watermark}"),
+    )
+}
+
+/// I15: read_committed returns what is in committed transactions or in none, all of it and nothing
+/// else. `shown` says what is wrong.
+pub fn i15_only_committed_is_read(shown: Result<(), String>) -> Check {
+    shown.or_else(|what| {
+        fail(
+            "I15",
+            "read_committed never returns a record of an aborted or open transaction",
+            what,
+        )
+    })
+}
+
+/// I16: all or none of a transaction's records and offset commits are visible after heal. `whole`
+/// says what is wrong.
+pub fn i16_all_or_none(whole: Result<(), String>) -> Check {
+    whole.or_else(|what| {
+        fail(
+            "I16",
+            "all or none of a transaction's records and offset commits are visible",
+            what,
+        )
+    })
+}
+
+/// I17: no transaction reads what is not committed, nor, through others, what it wrote itself.
+/// `order` says what is wrong.
+pub fn i17_reads_have_an_order(order: Result<(), String>) -> Check {
+    order.or_else(|what| fail("I17", "no precommitted read, no G1a, no G1b, no G1c", what))
+}
+
+/// I18: a marker applies only to the transaction it names. `named` says what is wrong.
+pub fn i18_marker_ends_its_own(named: Result<(), String>) -> Check {
+    named.or_else(|what| {
+        fail(
+            "I18",
+            "a marker applies only to the transaction whose producer id and epoch it names",
+            what,
+        )
+    })
+}
+
+/// I19: every open transaction ends by commit, abort or timeout: after heal the stable part of a
+/// partition is all of it.
+pub fn i19_nothing_hangs(name: &str, last_stable_offset: i64, high_watermark: i64) -> Check {
+    if last_stable_offset == high_watermark {
+        return Ok(());
+    }
+    fail(
+        "I19",
+        "every open transaction ends by commit, abort or timeout",
+        format!("{name} is stable to {last_stable_offset} of {high_watermark}"),
     )
 }
 

@@ -7,12 +7,16 @@
 //! Source: `correctness` page, sections 2 (invariants), 3 (faults, mutants) and 5 (simulation).
 
 mod broker_world;
+mod client;
 mod compaction_world;
+mod error_code;
 pub mod history;
 pub mod invariant;
 mod log_world;
 #[cfg(feature = "mutants")]
 pub mod mutants;
+mod node;
 pub mod plan;
 pub mod run;
 pub mod state_store;
+mod transaction_world;

@@ -61,6 +61,8 @@ enum WorldName {
     Compaction,
     /// The whole broker.
     Broker,
+    /// The whole broker under transactions.
+    Transactions,
 }
 
 impl From<WorldName> for World {
@@ -69,6 +71,7 @@ impl From<WorldName> for World {
             WorldName::Log => Self::Log,
             WorldName::Compaction => Self::Compaction,
             WorldName::Broker => Self::Broker,
+            WorldName::Transactions => Self::Transactions,
         }
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Once;
 use sprawl_model::mutant::Mutant;
 
 use crate::invariant::Violation;
-use crate::{broker_world, compaction_world, log_world};
+use crate::{broker_world, compaction_world, log_world, transaction_world};
 
 /// Which part of the product a run drives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,11 +19,18 @@ pub enum World {
     Compaction,
     /// The whole broker, through its sockets.
     Broker,
+    /// The whole broker under transactions.
+    Transactions,
 }
 
 impl World {
     /// Every world, in the order in which they are run.
-    pub const ALL: [Self; 3] = [Self::Log, Self::Compaction, Self::Broker];
+    pub const ALL: [Self; 4] = [
+        Self::Log,
+        Self::Compaction,
+        Self::Broker,
+        Self::Transactions,
+    ];
 
     /// Returns the name the command line knows.
     pub fn name(self) -> &'static str {
@@ -31,6 +38,7 @@ impl World {
             Self::Log => "log",
             Self::Compaction => "compaction",
             Self::Broker => "broker",
+            Self::Transactions => "transactions",
         }
     }
 }
@@ -42,7 +50,7 @@ pub struct Outcome {
     pub trace_hash: u64,
     /// How many operations there were.
     pub event_count: u64,
-    /// Batches acknowledged.
+    /// Batches acknowledged, or ends of transactions.
     pub acked_count: u64,
     /// Crashes survived.
     pub crash_count: u64,
@@ -141,6 +149,7 @@ pub fn run_once(world: World, seed: u64, mutant: Option<Mutant>) -> Outcome {
                 World::Log => log_world::run(seed).await,
                 World::Compaction => compaction_world::run(seed).await,
                 World::Broker => broker_world::run(seed).await,
+                World::Transactions => transaction_world::run(seed).await,
             }
         })
     }));

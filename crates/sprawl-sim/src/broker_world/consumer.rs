@@ -10,10 +10,11 @@ use kafka_protocol::protocol::StrBytes;
 use sprawl_io::sim::SimNet;
 use sprawl_io::time::sleep;
 
-use super::client::Client;
 use super::deleter::earliest;
 use super::ledger::Ledger;
-use super::{TOPIC, error_code};
+use super::TOPIC;
+use crate::client::Client;
+use crate::error_code;
 use crate::history::{Found, read_sound_batches};
 use crate::invariant::{Violation, i11_dense};
 

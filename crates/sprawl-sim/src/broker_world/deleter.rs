@@ -15,9 +15,9 @@ use kafka_protocol::protocol::StrBytes;
 use sprawl_io::sim::SimNet;
 use sprawl_io::time::sleep;
 
-use super::client::Client;
 use super::ledger::Ledger;
 use super::{PARTITION_COUNT, TOPIC};
+use crate::client::Client;
 
 const DELETE_RECORDS_VERSION: i16 = 1;
 const LIST_OFFSETS_VERSION: i16 = 5;

@@ -20,9 +20,10 @@ use kafka_protocol::protocol::StrBytes;
 use sprawl_io::sim::SimNet;
 use sprawl_io::time::sleep;
 
-use super::client::Client;
 use super::ledger::Ledger;
-use super::{PARTITION_COUNT, TOPIC, error_code};
+use super::{PARTITION_COUNT, TOPIC};
+use crate::client::Client;
+use crate::error_code;
 use crate::invariant::{i20_stale_commit_refused, i21_commit_survives};
 
 const GROUP: &str = "readers";

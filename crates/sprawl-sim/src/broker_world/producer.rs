@@ -19,9 +19,10 @@ use sprawl_io::time::sleep;
 use sprawl_model::batch::{BatchBuilder, BatchOptions};
 use sprawl_model::{ProducerEpoch, ProducerId, Sequence};
 
-use super::client::Client;
 use super::ledger::Ledger;
-use super::{PARTITION_COUNT, TOPIC, error_code};
+use super::{PARTITION_COUNT, TOPIC};
+use crate::client::Client;
+use crate::error_code;
 use crate::invariant::i13_error_is_safe;
 
 const PRODUCE_VERSION: i16 = 9;

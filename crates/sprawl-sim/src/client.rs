@@ -5,23 +5,33 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use kafka_protocol::messages::{RequestHeader, ResponseHeader};
+use kafka_protocol::messages::create_topics_request::{
+    CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
+};
+use kafka_protocol::messages::{RequestHeader, ResponseHeader, TopicName};
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, StrBytes};
 use sprawl_io::sim::SimNet;
-use sprawl_io::time::timeout;
+use sprawl_io::time::{sleep, timeout};
 use sprawl_io::{Net, Stream};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use crate::error_code::TOPIC_ALREADY_EXISTS;
+
 /// Where the broker listens.
-pub(super) const ADDRESS: &str = "127.0.0.1:9092";
+pub(crate) const ADDRESS: &str = "127.0.0.1:9092";
 /// How long a client waits for an answer; longer than any wait it asks for.
 const ANSWER_WAIT: Duration = Duration::from_secs(20);
 /// The largest answer a client takes, in bytes.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 
+const CREATE_TOPICS_VERSION: i16 = 5;
+const CREATE_TOPICS_TIMEOUT_MS: i32 = 10_000;
+/// The pause before what failed is tried again.
+const CREATE_RETRY_PAUSE: Duration = Duration::from_millis(20);
+
 /// A client with one connection, made again when it breaks.
 #[derive(Debug)]
-pub(super) struct Client {
+pub(crate) struct Client {
     net: Arc<SimNet>,
     name: String,
     stream: Option<Stream>,
@@ -31,7 +41,7 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(net: &Arc<SimNet>, name: &str) -> Self {
+    pub(crate) fn new(net: &Arc<SimNet>, name: &str) -> Self {
         Self {
             net: Arc::clone(net),
             name: name.to_owned(),
@@ -43,7 +53,7 @@ impl Client {
 
     /// Sends a request and waits for its answer. After an error the connection is gone, and whether
     /// the request was carried out is unknown.
-    pub(super) async fn call<R: Request>(
+    pub(crate) async fn call<R: Request>(
         &mut self,
         version: i16,
         request: &R,
@@ -53,22 +63,30 @@ impl Client {
     }
 
     /// Sends a request; several may be under way.
-    pub(super) async fn send<R: Request>(&mut self, version: i16, request: &R) -> io::Result<()> {
+    pub(crate) async fn send<R: Request>(&mut self, version: i16, request: &R) -> io::Result<()> {
         let frame = self.encode(version, request).map_err(io::Error::other)?;
+        self.write(&frame).await
+    }
+
+    async fn write(&mut self, frame: &[u8]) -> io::Result<()> {
         let stream = match &mut self.stream {
             Some(stream) => stream,
             none => none.insert(self.net.connect(ADDRESS).await?),
         };
-        let sent = timeout(ANSWER_WAIT, stream.write_all(&frame)).await;
+        let sent = timeout(ANSWER_WAIT, stream.write_all(frame)).await;
         let sent = sent.unwrap_or_else(|| Err(io::ErrorKind::TimedOut.into()));
         self.keep_or_close(sent)
     }
 
-    /// Waits for the answer to the oldest request under way.
-    pub(super) async fn receive<R: Request>(&mut self, version: i16) -> io::Result<R::Response> {
+    async fn read(&mut self) -> io::Result<Bytes> {
         let received = timeout(ANSWER_WAIT, self.read_frame()).await;
         let received = received.unwrap_or_else(|| Err(io::ErrorKind::TimedOut.into()));
-        let frame = self.keep_or_close(received)?;
+        self.keep_or_close(received)
+    }
+
+    /// Waits for the answer to the oldest request under way.
+    pub(crate) async fn receive<R: Request>(&mut self, version: i16) -> io::Result<R::Response> {
+        let frame = self.read().await?;
         let expected = self.waiting.pop_front();
         let decoded = decode::<R>(frame, version).map_err(io::Error::other)?;
         if expected != Some(decoded.0) {
@@ -79,7 +97,22 @@ impl Client {
         Ok(decoded.1)
     }
 
-    pub(super) fn close(&mut self) {
+    /// Sends a frame that somebody else encodes, for the correlation id it is given, and waits for
+    /// any answer.
+    pub(crate) async fn post(
+        &mut self,
+        encode: impl FnOnce(i32) -> io::Result<BytesMut>,
+    ) -> io::Result<()> {
+        self.correlation_id = self.correlation_id.wrapping_add(1);
+        let frame = encode(self.correlation_id)?;
+        self.waiting.push_back(self.correlation_id);
+        self.write(&frame).await?;
+        self.read().await?;
+        self.waiting.pop_front();
+        Ok(())
+    }
+
+    pub(crate) fn close(&mut self) {
         self.stream = None;
         self.waiting.clear();
     }
@@ -126,4 +159,36 @@ fn decode<R: Request>(mut frame: Bytes, version: i16) -> Result<(i32, R::Respons
     let response = R::Response::decode(&mut frame, version)?;
     anyhow::ensure!(frame.is_empty(), "{} bytes follow the answer", frame.len());
     Ok((header.correlation_id, response))
+}
+
+/// Creates a topic, in whichever life of the broker that succeeds.
+pub(crate) async fn create_topic(
+    client: &mut Client,
+    name: &'static str,
+    partition_count: usize,
+    configs: &[(&str, &str)],
+) {
+    let configs = configs.iter().map(|(name, value)| {
+        CreatableTopicConfig::default()
+            .with_name(StrBytes::from_string((*name).to_owned()))
+            .with_value(Some(StrBytes::from_string((*value).to_owned())))
+    });
+    let topic = CreatableTopic::default()
+        .with_name(TopicName(StrBytes::from_static_str(name)))
+        .with_num_partitions(i32::try_from(partition_count).unwrap_or(1))
+        .with_replication_factor(1)
+        .with_configs(configs.collect());
+    let request = CreateTopicsRequest::default()
+        .with_topics(vec![topic])
+        .with_timeout_ms(CREATE_TOPICS_TIMEOUT_MS);
+    loop {
+        let answer = client.call(CREATE_TOPICS_VERSION, &request).await;
+        let code = answer.map(|answer| answer.topics.first().map(|topic| topic.error_code));
+        // That it exists says that an earlier attempt got through.
+        if matches!(code, Ok(Some(0 | TOPIC_ALREADY_EXISTS))) {
+            return;
+        }
+        client.close();
+        sleep(CREATE_RETRY_PAUSE).await;
+    }
 }
