@@ -167,5 +167,11 @@ async fn open_topic(net: Arc<SimNet>, state_kind: StateKind) {
         StateKind::Durable => &[("segment.ms", "200"), ("retention.bytes", "300000")],
         StateKind::Lost => &[("segment.ms", "200")],
     };
-    create_topic(&mut Client::new(&net, "admin"), TOPIC, PARTITION_COUNT, configs).await;
+    create_topic(
+        &mut Client::new(&net, "admin"),
+        TOPIC,
+        PARTITION_COUNT,
+        configs,
+    )
+    .await;
 }

@@ -66,5 +66,16 @@ fn worlds(mutant: Mutant) -> &'static [World] {
         | Mutant::IndexTrustedWithoutRebuild
         | Mutant::TornTailNotCut
         | Mutant::FailedSyncRetried => &[World::Log],
+        Mutant::StableOffsetIgnored
+        | Mutant::AbortedIndexLostAtRestart
+        | Mutant::StableBeforeMarkerDurable
+        | Mutant::SameEpochMarkerAccepted
+        | Mutant::FencedEpochAccepted
+        | Mutant::VerificationSkipped
+        | Mutant::EndAnsweredBeforeDurable
+        | Mutant::LateEndAccepted
+        | Mutant::MarkersForgottenAtRestart
+        | Mutant::TimeoutsNeverAbort
+        | Mutant::PendingOffsetsCount => &[World::Transactions],
     }
 }

@@ -201,6 +201,8 @@ fn unreadable(reason: &str) -> Violation {
     Violation {
         invariant: "I19",
         sentence: "every open transaction ends by commit, abort or timeout",
-        detail: format!("committed positions cannot be read after everything has settled: {reason}"),
+        detail: format!(
+            "committed positions cannot be read after everything has settled: {reason}"
+        ),
     }
 }

@@ -28,6 +28,8 @@ const RUNTIME_STOP_WAIT_MAX: Duration = Duration::from_secs(1);
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    #[cfg(feature = "mutants")]
+    select_mutant();
     let cli = Cli::parse();
     // A broker's tasks hold its log; they end before the process does. A verb may be blocked on
     // standard input and must not wait for it.
@@ -53,6 +55,21 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Names the known bug that this process has.
+#[cfg(feature = "mutants")]
+const MUTANT_VARIABLE: &str = "SPRAWL_MUTANT";
+
+/// Switches a known bug on, so that drills can show that they find it.
+#[cfg(feature = "mutants")]
+fn select_mutant() {
+    use sprawl_model::mutant::{Mutant, select_everywhere};
+    let Ok(name) = std::env::var(MUTANT_VARIABLE) else {
+        return;
+    };
+    let mutant = Mutant::from_name(&name);
+    select_everywhere(mutant.expect("the environment names a bug that there is"));
 }
 
 async fn run(cli: Cli) -> anyhow::Result<()> {

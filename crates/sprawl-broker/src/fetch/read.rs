@@ -9,6 +9,7 @@
 use std::sync::Arc;
 
 use sprawl_log::{AbortedTxn, AtLeastOne, LogRead, Part, ReadError, ReadRequest};
+use sprawl_model::mutant::{Mutant, active};
 use sprawl_model::{LeaderEpoch, Offset};
 use sprawl_protocol::ErrorCode;
 
@@ -213,6 +214,7 @@ fn read_records(
 ) -> Result<Option<LogRead>, ReadError> {
     let end = match bounds.isolation {
         Isolation::ReadUncommitted => answer.high_watermark,
+        _ if active(Mutant::StableOffsetIgnored) => answer.high_watermark,
         Isolation::ReadCommitted => answer.last_stable_offset,
     };
     let (log_start, log_end) = (answer.log_start, partition.log().log_end());

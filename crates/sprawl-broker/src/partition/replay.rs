@@ -41,7 +41,9 @@ pub(super) fn rebuild_producers(
         let header = header?;
         if header.attributes.is_control() {
             let marker = read_marker(log, &header)?;
-            if let Some(completed) = producers.replay_control(&header, marker, now_ms) {
+            let completed = producers.replay_control(&header, marker, now_ms);
+            let is_kept = |_: &CompletedTxn| !active(Mutant::AbortedIndexLostAtRestart);
+            if let Some(completed) = completed.filter(is_kept) {
                 note_if_aborted(log, &completed);
             }
         } else {

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sprawl_model::ProducerId;
 use sprawl_model::batch::TxnOutcome;
+use sprawl_model::mutant::{Mutant, active};
 
 use super::pending::{OffsetKey, PendingOffsets};
 
@@ -101,7 +102,10 @@ impl Offsets {
         let key = (change.group_id, change.topic, change.partition);
         let place = self.next_place;
         self.next_place += 1;
-        match (change.committed, change.transaction) {
+        let transaction = change
+            .transaction
+            .filter(|_| !active(Mutant::PendingOffsetsCount));
+        match (change.committed, transaction) {
             (Some(committed), None) => self.insert(key, Held { committed, place }),
             (Some(committed), Some(producer_id)) => {
                 self.pending

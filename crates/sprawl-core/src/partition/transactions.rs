@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use sprawl_model::batch::{BatchHeader, EndTxnMarker, TxnOutcome};
+use sprawl_model::mutant::{Mutant, active};
 use sprawl_model::{Offset, ProducerEpoch, ProducerId, ProducerIdAndEpoch};
 
 use super::producers::{ProducerState, ProducerStates};
@@ -133,9 +134,11 @@ impl ProducerStates {
             "batches are recorded in offset order"
         );
         let completed = self.note_marker(header, marker, now_ms)?;
-        self.transactions
-            .ended
-            .insert(completed.first_offset, completed.last_offset);
+        if !active(Mutant::StableBeforeMarkerDurable) {
+            self.transactions
+                .ended
+                .insert(completed.first_offset, completed.last_offset);
+        }
         Some(completed)
     }
 
@@ -208,5 +211,5 @@ fn is_late(state: &ProducerState, end: &EndTxn) -> bool {
     let is_bumped = end.transaction_version >= EPOCH_BUMP_VERSION;
     let is_last = end.producer_epoch == ProducerEpoch(i16::MAX);
     let is_same = end.producer_epoch == state.epoch && state.txn_first_offset.is_some();
-    is_bumped && is_same && !is_last
+    is_bumped && is_same && !is_last && !active(Mutant::SameEpochMarkerAccepted)
 }

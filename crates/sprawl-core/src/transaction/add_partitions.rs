@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use sprawl_model::mutant::{Mutant, active};
 use sprawl_model::{ProducerEpoch, ProducerIdAndEpoch, TopicPartition};
 
 use super::error::TransactionError;
@@ -74,7 +75,8 @@ fn check_producer(
     if value.producer.producer_id != producer.producer_id {
         return Err(TransactionError::InvalidProducerIdMapping);
     }
-    if value.producer.producer_epoch != producer.producer_epoch {
+    let is_current = value.producer.producer_epoch == producer.producer_epoch;
+    if !is_current && !active(Mutant::FencedEpochAccepted) {
         return Err(TransactionError::ProducerFenced);
     }
     Ok(())

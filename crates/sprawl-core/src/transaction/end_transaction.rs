@@ -6,6 +6,7 @@
 //!
 //! Source: EndTxn 0 to 5; KIP-98, KIP-890.
 
+use sprawl_model::mutant::{Mutant, active};
 use sprawl_model::{ProducerEpoch, ProducerId, ProducerIdAndEpoch};
 
 use super::error::TransactionError;
@@ -107,7 +108,7 @@ fn decide_bumping(transaction: &Transaction, request: &EndTransactionRequest) ->
         | TransactionState::Dead
         | TransactionState::PrepareEpochFence => is_current,
     };
-    if !is_valid {
+    if !is_valid && !active(Mutant::LateEndAccepted) {
         return Verdict::Refused(TransactionError::ProducerFenced);
     }
     if transaction.pending.is_some() {

@@ -3,6 +3,8 @@
 //! Source: KIP-98 (`transaction.timeout.ms`, `transactional.id.expiration.ms`). A timeout is
 //! measured on the monotonic clock while the coordinator runs, and over a restart by timestamps.
 
+use sprawl_model::mutant::{Mutant, active};
+
 use super::end_transaction::fence;
 use super::request::TimerId;
 use super::shard::{Context, Transactions};
@@ -34,7 +36,8 @@ pub(super) fn on_abort_timed_out(transactions: &mut Transactions, cx: &mut Conte
         let is_late = transaction
             .deadline_ms
             .is_some_and(|deadline_ms| deadline_ms < now_ms);
-        let is_open = transaction.value.state == TransactionState::Ongoing;
+        let is_open = transaction.value.state == TransactionState::Ongoing
+            && !active(Mutant::TimeoutsNeverAbort);
         if !is_late || !is_open || transaction.pending.is_some() {
             continue;
         }

@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use sprawl_model::mutant::{Mutant, active};
+
 use super::add_partitions::on_add_partitions;
 use super::end_transaction::on_end_transaction;
 use super::error::TransactionError;
@@ -117,6 +119,15 @@ impl Context<'_> {
         );
         transaction.pending = Some(value.state);
         let record = records::record(transactional_id, &value, self.version);
+        let reply = match reply {
+            Some((token, response))
+                if value.state.is_ending() && active(Mutant::EndAnsweredBeforeDurable) =>
+            {
+                self.reply(token, response);
+                None
+            }
+            reply => reply,
+        };
         let change = Change::Becomes(transactional_id.to_owned(), Box::new(value));
         self.append(vec![record], change, reply);
     }
@@ -257,7 +268,8 @@ impl TransactionShard {
 fn on_loaded(transactions: &mut Transactions, cx: &mut Context<'_>) {
     for (transactional_id, transaction) in transactions.iter_mut() {
         transaction.deadline_ms = deadline_ms(&transaction.value, cx.now);
-        if transaction.value.state.is_ending() {
+        let is_ending = transaction.value.state.is_ending();
+        if is_ending && !active(Mutant::MarkersForgottenAtRestart) {
             cx.markers.wait(transactional_id);
         }
     }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, RwLock};
 use std::time::Duration;
 
 use sprawl_io::Io;
+use sprawl_model::mutant::{Mutant, active};
 use sprawl_model::{PartitionKey, TopicPartition};
 
 use super::memory::Memory;
@@ -277,6 +278,9 @@ impl Recovery {
             self.known_of(&key)?.segments.insert(base_offset, meta);
         }
         for (key, value) in state.scan(ColumnFamily::Aborted, &[])? {
+            if active(Mutant::AbortedIndexLostAtRestart) {
+                break;
+            }
             let entry = decode_aborted(&key, &value).map_err(damaged)?;
             self.known_of(&key)?.aborted.load(entry);
         }

@@ -10,9 +10,9 @@ use kafka_protocol::protocol::StrBytes;
 use sprawl_io::sim::SimNet;
 use sprawl_io::time::sleep;
 
+use super::TOPIC;
 use super::deleter::earliest;
 use super::ledger::Ledger;
-use super::TOPIC;
 use crate::client::Client;
 use crate::error_code;
 use crate::history::{Found, read_sound_batches};

@@ -169,7 +169,10 @@ fn same(place: Place, (from, to): (i64, i64), shown: &[(i64, Value)], visible: &
 fn attempts(evidence: &Evidence, visible: &Visible) -> Check {
     let mut written: BTreeMap<u64, BTreeSet<u64>> = BTreeMap::new();
     for value in visible.values().filter(|value| value.attempt != NO_ATTEMPT) {
-        written.entry(value.attempt).or_default().insert(value.index);
+        written
+            .entry(value.attempt)
+            .or_default()
+            .insert(value.index);
     }
     for (number, attempt) in &evidence.attempts {
         let found = written.get(number).map_or(0, |found| found.len() as u64);
@@ -258,7 +261,9 @@ fn follow(
     let mut before: Option<(Place, i64)> = None;
     for (expected, (hop, at, source)) in (0..).zip(chain) {
         if *hop != expected {
-            return Err(format!("account {account}: hop {hop} at {at:?} follows {before:?}"));
+            return Err(format!(
+                "account {account}: hop {hop} at {at:?} follows {before:?}"
+            ));
         }
         if before.is_some_and(|before| before != *source) {
             return Err(format!(

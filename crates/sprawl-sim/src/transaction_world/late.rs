@@ -89,8 +89,14 @@ impl Shared {
             let request = sprawl_protocol::Request::WriteTxnMarkers(request);
             let encode = |correlation_id| {
                 let (version, mut frame) = (WRITE_MARKERS_VERSION, BytesMut::new());
-                sprawl_protocol::encode_request(&request, version, correlation_id, None, &mut frame)
-                    .map_err(io::Error::other)?;
+                sprawl_protocol::encode_request(
+                    &request,
+                    version,
+                    correlation_id,
+                    None,
+                    &mut frame,
+                )
+                .map_err(io::Error::other)?;
                 Ok(frame)
             };
             client.post(encode).await

@@ -71,7 +71,6 @@ struct Known {
     coordinator_epoch: i32,
 }
 
-
 impl Ledger {
     pub(super) fn new(seed: u64, trace: &Arc<Trace>) -> Self {
         Self {
@@ -183,7 +182,10 @@ impl Ledger {
     /// Takes note that a producer got its id and epoch: all others with its transactional id are
     /// fenced.
     pub(super) fn initialised(&self, producer: &Producer) {
-        let number = [producer.id.unsigned_abs(), producer.epoch.unsigned_abs().into()];
+        let number = [
+            producer.id.unsigned_abs(),
+            producer.epoch.unsigned_abs().into(),
+        ];
         self.trace.record("initialised", &number, &[]);
         let mut known = self.known();
         let (name, owner) = (&producer.transactional_id, (producer.id, producer.epoch));

@@ -45,7 +45,10 @@ pub(super) async fn open_accounts(shared: Shared) {
             Ok(_) => {}
             Err(_) => client.close(),
         }
-        sleep(Duration::from_millis(ledger.random.below(OPEN_PAUSE_MS_MAX))).await;
+        sleep(Duration::from_millis(
+            ledger.random.below(OPEN_PAUSE_MS_MAX),
+        ))
+        .await;
     }
 }
 

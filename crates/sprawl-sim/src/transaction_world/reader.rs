@@ -102,7 +102,12 @@ impl<'a> Reader<'a> {
         let name = place.to_string();
         let known = self.known.entry(place).or_default();
         let (high_watermark, stable) = (fetched.high_watermark, fetched.last_stable_offset);
-        i6_never_decreases(&name, "high watermark", known.high_watermark, high_watermark)?;
+        i6_never_decreases(
+            &name,
+            "high watermark",
+            known.high_watermark,
+            high_watermark,
+        )?;
         i15_stable_offset(&name, known.last_stable_offset, stable, high_watermark)?;
         let mut expected = from;
         for batch in &fetched.batches {
@@ -133,7 +138,10 @@ pub(super) async fn read_all(shared: &Shared) -> Result<BTreeMap<Place, Whole>, 
         let uncommitted = read_one(shared, place, Isolation::Uncommitted).await?;
         let committed = read_one(shared, place, Isolation::Committed).await?;
         let whole = Whole {
-            batches: uncommitted.into_iter().flat_map(|one| one.batches).collect(),
+            batches: uncommitted
+                .into_iter()
+                .flat_map(|one| one.batches)
+                .collect(),
             committed: committed.into_iter().flat_map(|one| one.shown).collect(),
         };
         all.insert(place, whole);

@@ -4,8 +4,8 @@
 //! its place among the attempt's records, and the record that it replaces.
 
 use sprawl_model::batch::{
-    BatchBuilder, BatchError, BatchHeader, BatchOptions, Batches, EndTxnMarker, Records, TxnOutcome,
-    payload, verify_crc,
+    BatchBuilder, BatchError, BatchHeader, BatchOptions, Batches, EndTxnMarker, Records,
+    TxnOutcome, payload, verify_crc,
 };
 use sprawl_model::limits::DECOMPRESSED_BYTES_MAX;
 use sprawl_model::{ProducerEpoch, ProducerId, Sequence};

@@ -70,7 +70,9 @@ impl Session {
         }
         let span = TIMEOUT_MS.end - TIMEOUT_MS.start;
         let timeout_ms = TIMEOUT_MS.start + self.shared.ledger.random.below(span);
-        let request = self.producer.init(i32::try_from(timeout_ms).unwrap_or(i32::MAX));
+        let request = self
+            .producer
+            .init(i32::try_from(timeout_ms).unwrap_or(i32::MAX));
         let version = self.producer.generation.init_version();
         let answer = self.client.call(version, &request).await?;
         let code = answer.code();

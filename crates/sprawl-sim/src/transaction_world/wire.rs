@@ -244,7 +244,8 @@ pub(super) fn positions_in(answer: &OffsetFetchResponse) -> BTreeMap<Place, i64>
     for topic in &answer.topics {
         for partition in &topic.partitions {
             let is_this = |place: &Place| {
-                place.topic() == topic.name.as_str() && place.partition() == partition.partition_index
+                place.topic() == topic.name.as_str()
+                    && place.partition() == partition.partition_index
             };
             if let Some(place) = Place::all().find(is_this) {
                 positions.insert(place, partition.committed_offset.max(0));

@@ -53,23 +53,32 @@ async fn haunt(
         let batch = batch(&shared, &mut producer, *place, values);
         let request = producer.produce(*place, batch);
         let version = generation.produce_version();
-        refused(&shared, &mut client, (&producer, "Produce"), version, &request).await;
+        refused(
+            &shared,
+            &mut client,
+            (&producer, "Produce"),
+            version,
+            &request,
+        )
+        .await;
     }
     let request = producer.commit_offsets(&ends);
     let (version, what) = (generation.commit_version(), "TxnOffsetCommit");
     refused(&shared, &mut client, (&producer, what), version, &request).await;
     let request = producer.end(TxnOutcome::Commit);
     let version = generation.end_version();
-    refused(&shared, &mut client, (&producer, "EndTxn"), version, &request).await;
+    refused(
+        &shared,
+        &mut client,
+        (&producer, "EndTxn"),
+        version,
+        &request,
+    )
+    .await;
 }
 
 /// A batch as the zombie would have sent next, told apart from those it sent before its fencing.
-fn batch(
-    shared: &Shared,
-    producer: &mut Producer,
-    place: Place,
-    values: &[Value],
-) -> bytes::Bytes {
+fn batch(shared: &Shared, producer: &mut Producer, place: Place, values: &[Value]) -> bytes::Bytes {
     let attempt = shared.ledger.attempt(Attempt {
         who: format!("zombie of {}", producer.transactional_id),
         is_fenced: true,

@@ -197,9 +197,7 @@ fn account_that_moved_twice_is_found() {
             let again = value(2, 1, 1, (0, 0));
             let whole = right(evidence);
             whole.batches.push(batch(2, (BUMPED, 1, 0), again));
-            whole
-                .batches
-                .push(marker(3, BUMPED, 2, TxnOutcome::Commit));
+            whole.batches.push(marker(3, BUMPED, 2, TxnOutcome::Commit));
             whole.committed.push((2, again));
             let committed = attempt(TxnOutcome::Commit);
             evidence.attempts.insert(2, committed);
