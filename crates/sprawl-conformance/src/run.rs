@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process_group};
+use sprawl_model::mutant::Mutant;
 
 use crate::clients::{CLIENTS, Client};
 use crate::crash::{self, DrillOptions};
@@ -36,6 +37,8 @@ const STOPS: &str = "server-stops-cleanly";
 pub enum Peer {
     /// The Sprawl binary at this path.
     Sprawl(PathBuf),
+    /// A Sprawl binary that has known bugs, one of them switched on.
+    Broken(PathBuf, Mutant),
     /// Apache Kafka, to prove the cases.
     Kafka,
 }
@@ -46,6 +49,7 @@ impl Peer {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Sprawl(_) => "sprawl",
+            Self::Broken(..) => "sprawl-broken",
             Self::Kafka => "kafka",
         }
     }
@@ -104,7 +108,7 @@ pub fn proved_file() -> PathBuf {
 pub fn run(options: &RunOptions, tell: &(dyn Fn(&str) + Sync)) -> Result<Vec<Row>> {
     let chosen = choose(&options.clients)?;
     let proved = match options.peer {
-        Peer::Sprawl(_) => row::load(&proved_file())?,
+        Peer::Sprawl(_) | Peer::Broken(..) => row::load(&proved_file())?,
         Peer::Kafka => Vec::new(),
     };
     let waiting = waiting_rows(&chosen, options, &proved)?;
@@ -297,6 +301,12 @@ pub fn launch_server(
             kafka_addr,
             ..SprawlOptions::new(binary, folder)
         }),
+        Peer::Broken(binary, mutant) => SprawlServer::launch(&SprawlOptions {
+            settings,
+            kafka_addr,
+            mutant: Some(*mutant),
+            ..SprawlOptions::new(binary, folder)
+        }),
     }
 }
 
@@ -328,7 +338,7 @@ fn run_program(mut command: Command, folder: &Path) -> Result<String> {
 fn judge_end(peer: &Peer, end: Result<ExitStatus>) -> Option<String> {
     let expected = match peer {
         Peer::Kafka => KAFKA_STOP_CODE,
-        Peer::Sprawl(_) => 0,
+        Peer::Sprawl(_) | Peer::Broken(..) => 0,
     };
     match end {
         Ok(status) if status.code() == Some(expected) => None,

@@ -114,6 +114,22 @@ const STEPS: &[Step] = &[
         ]),
     },
     Step {
+        name: "sim-transactions",
+        about: "simulator: no seed finds a torn, lost or hanging transaction",
+        action: Action::Cargo(&[
+            "run",
+            "--locked",
+            "--package",
+            "sprawl-sim",
+            "--",
+            "seeds",
+            "--world",
+            "transactions",
+            "--count",
+            "40",
+        ]),
+    },
+    Step {
         name: "mutants",
         about: "simulator: the same seeds catch every known bug",
         action: Action::Cargo(&[
