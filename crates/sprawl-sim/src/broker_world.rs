@@ -7,6 +7,8 @@ mod consumer;
 mod deleter;
 mod group;
 mod ledger;
+mod modern;
+mod offsets;
 mod producer;
 
 use std::sync::Arc;
@@ -37,6 +39,10 @@ const QUIET_WAIT: Duration = Duration::from_secs(120);
 const SETTINGS: Settings = &[
     ("auto.create.topics.enable", "false"),
     ("group.initial.rebalance.delay.ms", "0"),
+    ("group.consumer.heartbeat.interval.ms", "500"),
+    ("group.consumer.min.heartbeat.interval.ms", "100"),
+    ("group.consumer.session.timeout.ms", "3000"),
+    ("group.consumer.min.session.timeout.ms", "1000"),
     ("offsets.topic.num.partitions", "1"),
     ("sprawl.disk.ballast.bytes", "0"),
     ("log.retention.check.interval.ms", "500"),
@@ -108,6 +114,11 @@ impl World {
         for number in 0..MEMBER_COUNT {
             let (ledger, net) = both();
             clients.spawn(group::run(ledger, net, number));
+        }
+        let owners = Arc::new(modern::Owners::default());
+        for number in 0..MEMBER_COUNT {
+            let (ledger, net) = both();
+            clients.spawn(modern::run(ledger, net, Arc::clone(&owners), number));
         }
         clients
     }

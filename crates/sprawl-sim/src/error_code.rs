@@ -27,6 +27,8 @@ pub(crate) const UNKNOWN_MEMBER_ID: i16 = 25;
 pub(crate) const REBALANCE_IN_PROGRESS: i16 = 27;
 /// MEMBER_ID_REQUIRED: join again with the id in the answer.
 pub(crate) const MEMBER_ID_REQUIRED: i16 = 79;
+/// FENCED_MEMBER_EPOCH: join again.
+pub(crate) const FENCED_MEMBER_EPOCH: i16 = 110;
 /// TOPIC_ALREADY_EXISTS.
 pub(crate) const TOPIC_ALREADY_EXISTS: i16 = 36;
 /// CONCURRENT_TRANSACTIONS: the last change of the transactional id is not done.

@@ -253,6 +253,17 @@ pub fn i20_stale_commit_refused(group: &str, stale: i32, current: i32, error_cod
     )
 }
 
+/// I20, in groups whose broker hands out partitions: nobody is confirmed as the owner of what was
+/// given to another before. `both` is a partition that is.
+pub fn i20_one_owner(group: &str, epoch: i32, both: Option<i32>) -> Check {
+    let Some(partition) = both else { return Ok(()) };
+    fail(
+        "I20",
+        "at any group epoch one partition has at most one owner that can commit",
+        format!("{group}: in epoch {epoch} partition {partition} belongs to two"),
+    )
+}
+
 /// I21: a committed offset is not lost, is not above the high watermark, and never goes back.
 pub fn i21_commit_survives(group: &str, acked: i64, found: i64, log_end: i64) -> Check {
     if (acked..=log_end).contains(&found) {

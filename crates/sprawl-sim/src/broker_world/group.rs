@@ -7,24 +7,21 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use kafka_protocol::messages::join_group_request::JoinGroupRequestProtocol;
-use kafka_protocol::messages::offset_commit_request::{
-    OffsetCommitRequestPartition, OffsetCommitRequestTopic,
-};
-use kafka_protocol::messages::offset_fetch_request::OffsetFetchRequestTopic;
 use kafka_protocol::messages::sync_group_request::SyncGroupRequestAssignment;
 use kafka_protocol::messages::{
     FindCoordinatorRequest, GroupId, HeartbeatRequest, JoinGroupRequest, JoinGroupResponse,
-    OffsetCommitRequest, OffsetFetchRequest, SyncGroupRequest, TopicName,
+    SyncGroupRequest,
 };
 use kafka_protocol::protocol::StrBytes;
 use sprawl_io::sim::SimNet;
 use sprawl_io::time::sleep;
 
+use super::PARTITION_COUNT;
 use super::ledger::Ledger;
-use super::{PARTITION_COUNT, TOPIC};
+use super::offsets::{Committer, committed, expect_good};
 use crate::client::Client;
 use crate::error_code;
-use crate::invariant::{i20_stale_commit_refused, i21_commit_survives};
+use crate::invariant::i20_stale_commit_refused;
 
 const GROUP: &str = "readers";
 const FIND_COORDINATOR_VERSION: i16 = 3;
@@ -32,7 +29,6 @@ const JOIN_VERSION: i16 = 5;
 const SYNC_VERSION: i16 = 3;
 const HEARTBEAT_VERSION: i16 = 3;
 const COMMIT_VERSION: i16 = 7;
-const OFFSET_FETCH_VERSION: i16 = 5;
 const SESSION_TIMEOUT_MS: i32 = 6_000;
 /// The pause before what failed is tried again.
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
@@ -64,19 +60,6 @@ pub(super) async fn run(ledger: Arc<Ledger>, net: Arc<SimNet>, number: usize) {
 
 fn group_id() -> GroupId {
     GroupId(StrBytes::from_static_str(GROUP))
-}
-
-fn topic_name() -> TopicName {
-    TopicName(StrBytes::from_static_str(TOPIC))
-}
-
-/// Turns an error code into an error that makes the member start over.
-fn expect_good(code: i16) -> io::Result<()> {
-    if code == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::other(format!("error code {code}")))
-    }
 }
 
 impl Member {
@@ -194,42 +177,14 @@ impl Member {
         }
     }
 
-    async fn send_commit(
-        &mut self,
-        generation: i32,
-        member_id: StrBytes,
-        partition: i32,
-        offset: i64,
-    ) -> io::Result<i16> {
-        let partition = OffsetCommitRequestPartition::default()
-            .with_partition_index(partition)
-            .with_committed_offset(offset)
-            .with_committed_leader_epoch(-1);
-        let topic = OffsetCommitRequestTopic::default()
-            .with_name(topic_name())
-            .with_partitions(vec![partition]);
-        let request = OffsetCommitRequest::default()
-            .with_group_id(group_id())
-            .with_generation_id_or_member_epoch(generation)
-            .with_member_id(member_id)
-            .with_topics(vec![topic]);
-        let response = self.client.call(COMMIT_VERSION, &request).await?;
-        let answer = response
-            .topics
-            .first()
-            .and_then(|topic| topic.partitions.first());
-        answer
-            .map(|answer| answer.error_code)
-            .ok_or_else(|| io::Error::other("an empty answer"))
-    }
-
     async fn commit(&mut self, partition: i32, offset: i64) -> io::Result<()> {
         let (generation, member_id) = (self.generation, self.member_id.clone());
-        let code = self
-            .send_commit(generation, member_id, partition, offset)
+        let committer = Committer::new(GROUP, COMMIT_VERSION, generation, member_id);
+        let code = committer
+            .commit(&mut self.client, partition, offset)
             .await?;
         if code == 0 {
-            self.ledger.committed(partition, offset);
+            self.ledger.committed(GROUP, partition, offset);
         }
         expect_good(code)
     }
@@ -237,34 +192,15 @@ impl Member {
     /// Commits as this member was before it joined again, as one does that was suspended meanwhile
     /// (I20).
     async fn commit_stale(&mut self, generation: i32, member_id: StrBytes) -> io::Result<()> {
-        let code = self.send_commit(generation, member_id, 0, 0).await?;
+        let committer = Committer::new(GROUP, COMMIT_VERSION, generation, member_id);
+        let code = committer.commit(&mut self.client, 0, 0).await?;
         let current = self.generation;
         self.ledger
             .report(i20_stale_commit_refused(GROUP, generation, current, code));
         Ok(())
     }
 
-    /// Returns the committed offset, which is not below what was acknowledged to any member (I21).
     async fn committed(&mut self, partition: i32) -> io::Result<i64> {
-        let acked = self.ledger.commit_acked(partition);
-        let topic = OffsetFetchRequestTopic::default()
-            .with_name(topic_name())
-            .with_partition_indexes(vec![partition]);
-        let request = OffsetFetchRequest::default()
-            .with_group_id(group_id())
-            .with_topics(Some(vec![topic]));
-        let response = self.client.call(OFFSET_FETCH_VERSION, &request).await?;
-        expect_good(response.error_code)?;
-        let answer = response
-            .topics
-            .first()
-            .and_then(|topic| topic.partitions.first());
-        let answer = answer.ok_or_else(|| io::Error::other("an empty answer"))?;
-        expect_good(answer.error_code)?;
-        let found = answer.committed_offset.max(0);
-        let log_end = self.high_watermark(partition).max(acked);
-        self.ledger
-            .report(i21_commit_survives(GROUP, acked, found, log_end));
-        Ok(found)
+        committed(&self.ledger, &mut self.client, GROUP, partition).await
     }
 }

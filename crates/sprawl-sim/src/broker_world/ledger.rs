@@ -30,8 +30,8 @@ struct Known {
     violation: Option<Violation>,
     /// By partition.
     partitions: Vec<PartitionKnown>,
-    /// By partition: the highest offset whose commit was acknowledged.
-    commits: BTreeMap<i32, i64>,
+    /// By group and partition: the highest offset whose commit was acknowledged.
+    commits: BTreeMap<(&'static str, i32), i64>,
 }
 
 /// One partition as clients saw it.
@@ -260,20 +260,21 @@ impl Ledger {
     }
 
     /// Takes note of a commit that was acknowledged.
-    pub(super) fn committed(&self, partition: i32, offset: i64) {
+    pub(super) fn committed(&self, group: &'static str, partition: i32, offset: i64) {
         self.trace.record(
             "committed",
             &[partition.unsigned_abs().into(), offset.unsigned_abs()],
-            &[],
+            group.as_bytes(),
         );
         let mut known = self.known();
-        let highest = known.commits.entry(partition).or_insert(0);
+        let highest = known.commits.entry((group, partition)).or_insert(0);
         *highest = offset.max(*highest);
     }
 
     /// Returns the highest offset whose commit was acknowledged.
-    pub(super) fn commit_acked(&self, partition: i32) -> i64 {
-        self.known().commits.get(&partition).copied().unwrap_or(0)
+    pub(super) fn commit_acked(&self, group: &'static str, partition: i32) -> i64 {
+        let known = self.known();
+        known.commits.get(&(group, partition)).copied().unwrap_or(0)
     }
 
     /// The last check: what was acknowledged stands where the answers said (I1, I4), and the
