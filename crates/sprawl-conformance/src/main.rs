@@ -109,6 +109,9 @@ struct RunArgs {
     /// Rounds of the crash drill that follows a whole run
     #[arg(long, default_value_t = 10)]
     crash_rounds: u64,
+    /// Rounds of the bank drill that follows it
+    #[arg(long, default_value_t = 3)]
+    bank_rounds: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -173,6 +176,7 @@ fn run_clients(args: RunArgs) -> Result<ExitCode> {
         },
         jobs: args.jobs,
         crash_rounds: args.crash_rounds,
+        bank_rounds: args.bank_rounds,
     };
     let rows = run::run(&options, &|line| println!("{line}"))?;
     let counts = Counts::of(&rows);
@@ -255,6 +259,10 @@ fn bank_drill(server: ServerArgs, rounds: u64, seed: u64, settings: &[String]) -
     }
     println!("seed {seed}: {}", drill.faults);
     println!("{}", drill.verdict);
+    if options.peer == Peer::Kafka {
+        let rows = row::merge(proved()?, &drill.rows(), Coverage::SomeCases);
+        row::save(&rows, &run::proved_file())?;
+    }
     if drill.verdict.is_clean() {
         std::fs::remove_dir_all(drill.folder.join("data"))?;
         return Ok(ExitCode::SUCCESS);

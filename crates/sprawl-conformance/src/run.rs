@@ -17,6 +17,7 @@ use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process_group};
 use sprawl_model::mutant::Mutant;
 
+use crate::bank;
 use crate::clients::{CLIENTS, Client};
 use crate::crash::{self, DrillOptions};
 use crate::kafka::{KafkaOptions, KafkaServer};
@@ -79,6 +80,8 @@ pub struct RunOptions {
     pub jobs: usize,
     /// Rounds of the crash drill that follows a whole run.
     pub crash_rounds: u64,
+    /// Rounds of the bank drill that follows it.
+    pub bank_rounds: u64,
 }
 
 impl RunOptions {
@@ -141,6 +144,7 @@ pub fn run(options: &RunOptions, tell: &(dyn Fn(&str) + Sync)) -> Result<Vec<Row
     rows.sort_by_key(order);
     if options.is_whole() {
         rows.extend(crash_rows(options, tell));
+        rows.extend(bank_rows(options, tell));
     }
     if options.peer != Peer::Kafka {
         refuse_unproved(&mut rows, &proved);
@@ -186,13 +190,27 @@ fn cases_of(
     (!others.is_empty()).then(|| others.join(","))
 }
 
-fn crash_rows(options: &RunOptions, tell: &dyn Fn(&str)) -> Vec<Row> {
-    let drill = DrillOptions {
+fn bank_rows(options: &RunOptions, tell: &dyn Fn(&str)) -> Vec<Row> {
+    let start = Instant::now();
+    let rows = match bank::drill(&after_a_run(options, options.bank_rounds), tell) {
+        Ok(drill) => drill.rows(),
+        Err(error) => vec![bank::no_verdict(&error)],
+    };
+    tell(&summary("bank-drill", &rows, start.elapsed()));
+    rows
+}
+
+fn after_a_run(options: &RunOptions, rounds: u64) -> DrillOptions<'_> {
+    DrillOptions {
         peer: options.peer.clone(),
-        rounds: options.crash_rounds,
+        rounds,
         seed: 0,
         settings: Vec::new(),
-    };
+    }
+}
+
+fn crash_rows(options: &RunOptions, tell: &dyn Fn(&str)) -> Vec<Row> {
+    let drill = after_a_run(options, options.crash_rounds);
     let start = Instant::now();
     let rows = match crash::drill(&drill, tell) {
         Ok(drill) => drill.rows(),

@@ -32,6 +32,9 @@ pub(super) struct Evidence {
 /// The accounts of committed transactions and of none, by offset.
 type Visible = BTreeMap<(Place, i64), Value>;
 
+/// One hop of an account: its number, its place and the place it came from.
+type Hop = (u64, (Place, i64), (Place, i64));
+
 /// Judges a whole run.
 pub(super) fn judge(evidence: &Evidence) -> Check {
     let mut visible = Visible::new();
@@ -241,7 +244,7 @@ fn circles(evidence: &Evidence, visible: &Visible) -> Check {
 /// the last waits at or behind the group's position, the others lie before it. So records and
 /// offsets of every transaction came together (I16).
 fn chains(evidence: &Evidence, visible: &Visible) -> Check {
-    let mut accounts: BTreeMap<u64, Vec<(u64, (Place, i64), (Place, i64))>> = BTreeMap::new();
+    let mut accounts: BTreeMap<u64, Vec<Hop>> = BTreeMap::new();
     for (at, value) in visible {
         let chain = accounts.entry(value.account).or_default();
         chain.push((value.hop, *at, value.source));
@@ -253,11 +256,7 @@ fn chains(evidence: &Evidence, visible: &Visible) -> Check {
     Ok(())
 }
 
-fn follow(
-    evidence: &Evidence,
-    account: u64,
-    chain: &[(u64, (Place, i64), (Place, i64))],
-) -> Result<(), String> {
+fn follow(evidence: &Evidence, account: u64, chain: &[Hop]) -> Result<(), String> {
     let mut before: Option<(Place, i64)> = None;
     for (expected, (hop, at, source)) in (0..).zip(chain) {
         if *hop != expected {
