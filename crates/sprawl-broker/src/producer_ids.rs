@@ -48,6 +48,6 @@ async fn allocate_block(broker: &Broker) -> Result<Range<i64>, ErrorCode> {
             Ok(first.0..first.0.saturating_add(i64::from(count)))
         }
         Ok(_) => Err(ErrorCode::UnknownServerError),
-        Err(error) => Err(wire_error::of_change(&error)),
+        Err(error) => Err(wire_error::of_producer_ids(&error)),
     }
 }

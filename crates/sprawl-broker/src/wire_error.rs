@@ -134,6 +134,17 @@ pub(crate) fn of_change(error: &ChangeError) -> ErrorCode {
     }
 }
 
+/// InitProducerId: no block of producer ids is to be had now. The next request asks for one again.
+pub(crate) fn of_producer_ids(error: &ChangeError) -> ErrorCode {
+    match error {
+        // Retriable for every client, which producers of old do not know of other codes; Kafka's
+        // `RPCProducerIdManager` says so for that reason.
+        ChangeError::Propose(_) | ChangeError::Reconcile(_) | ChangeError::Stopping => {
+            ErrorCode::CoordinatorLoadInProgress
+        }
+    }
+}
+
 /// Administration: a command that was not committed.
 pub(crate) fn of_propose(error: &ProposeError) -> ErrorCode {
     match error {

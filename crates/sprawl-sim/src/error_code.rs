@@ -27,6 +27,8 @@ pub(crate) const UNKNOWN_MEMBER_ID: i16 = 25;
 pub(crate) const REBALANCE_IN_PROGRESS: i16 = 27;
 /// MEMBER_ID_REQUIRED: join again with the id in the answer.
 pub(crate) const MEMBER_ID_REQUIRED: i16 = 79;
+/// OUT_OF_ORDER_SEQUENCE_NUMBER: a batch before this one is missing.
+pub(crate) const OUT_OF_ORDER_SEQUENCE: i16 = 45;
 /// FENCED_MEMBER_EPOCH: join again.
 pub(crate) const FENCED_MEMBER_EPOCH: i16 = 110;
 /// TOPIC_ALREADY_EXISTS.

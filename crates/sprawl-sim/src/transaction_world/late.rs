@@ -21,8 +21,10 @@ use super::record::Place;
 use super::wire::{Producer, topic_name};
 use crate::client::Client;
 
-/// The longest a request is held.
+/// The longest that a request is held, ms.
 const HOLD_MS_MAX: u64 = 3_000;
+/// The longest that a marker is held, ms: about two transactions.
+const HOLD_MARKER_MS_MAX: u64 = 500;
 const WRITE_MARKERS_VERSION: i16 = 2;
 /// The `transaction.version` whose markers name one transaction (KIP-1228).
 const BUMPING_VERSION: i8 = 2;
@@ -53,16 +55,15 @@ impl Shared {
         R: Request + Send + Sync + 'static,
         R::Response: Send,
     {
-        self.after_a_while(move |mut client| async move {
+        self.after_a_while(HOLD_MS_MAX, move |mut client| async move {
             client.call(version, &request).await.map(drop)
         });
     }
 
     /// Writes once more, after a while, the marker that ended a producer's last transaction, as a
     /// coordinator does that had no answer. `producer` is what the transaction ran as.
-    pub(super) fn hold_marker(&self, producer: &Producer, outcome: TxnOutcome, places: &[Place]) {
-        let mut topics: Vec<WritableTxnMarkerTopic> = places
-            .iter()
+    pub(super) fn hold_marker(&self, producer: &Producer, outcome: TxnOutcome) {
+        let mut topics: Vec<WritableTxnMarkerTopic> = Place::all()
             .map(|place| WritableTxnMarkerTopic {
                 name: topic_name(place.topic()),
                 partition_indexes: vec![place.partition()],
@@ -81,7 +82,7 @@ impl Shared {
             transaction_version: BUMPING_VERSION,
         };
         let ledger = Arc::clone(&self.ledger);
-        self.after_a_while(move |mut client| async move {
+        self.after_a_while(HOLD_MARKER_MS_MAX, move |mut client| async move {
             marker.coordinator_epoch = ledger.coordinator_epoch();
             let request = WriteTxnMarkersRequest {
                 markers: vec![marker],
@@ -103,11 +104,11 @@ impl Shared {
         });
     }
 
-    fn after_a_while<F>(&self, send: impl FnOnce(Client) -> F + Send + 'static)
+    fn after_a_while<F>(&self, ms_max: u64, send: impl FnOnce(Client) -> F + Send + 'static)
     where
         F: Future<Output = io::Result<()>> + Send + 'static,
     {
-        let delay = Duration::from_millis(self.ledger.random.below(HOLD_MS_MAX));
+        let delay = Duration::from_millis(self.ledger.random.below(ms_max));
         let client = Client::new(&self.net, "late");
         self.spawn(async move {
             sleep(delay).await;

@@ -189,9 +189,7 @@ impl Mover {
         }
         let is_bumped = ran_as.generation == Generation::Two;
         if is_bumped && self.session.once_in(MARKED_AGAIN_OF) {
-            let places: Vec<Place> = moved.keys().copied().collect();
-            let shared = &self.session.shared;
-            shared.hold_marker(&ran_as, outcome, &places);
+            self.session.shared.hold_marker(&ran_as, outcome);
         }
         // A batch of an epoch that goes on may arrive when its sequence has been given to another.
         if written.is_err() && !is_bumped {
@@ -248,6 +246,7 @@ impl Mover {
         }
         if self.session.once_in(DOUBLED_OF) {
             self.session.shared.hold(version, request.clone());
+            self.session.producer.has_double = true;
         }
         self.session.ask(version, &request).await.map(drop)
     }

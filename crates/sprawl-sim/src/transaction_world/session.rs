@@ -12,7 +12,7 @@ use super::late::Shared;
 use super::wire::{Answer, FIND_COORDINATOR_VERSION, Generation, Producer, find_coordinators};
 use crate::client::Client;
 use crate::error_code;
-use crate::invariant::i13_error_is_safe;
+use crate::invariant::{Check, i13_error_is_safe};
 
 /// The pause before what failed is tried again.
 const RETRY_PAUSE: Duration = Duration::from_millis(40);
@@ -90,6 +90,20 @@ impl Session {
         Ok(())
     }
 
+    /// A refusal is one that a producer comes to terms with (I13).
+    ///
+    /// A batch that arrives a second time in a later transaction of its epoch has its partition
+    /// verify the transaction from that batch's sequence on, here as in Kafka; only an epoch that
+    /// lasts lets it get so far.
+    fn check_refusal(&self, code: i16) -> Check {
+        let is_expected = if self.producer.has_double {
+            |code| code == error_code::OUT_OF_ORDER_SEQUENCE || error_code::ends_a_transaction(code)
+        } else {
+            error_code::ends_a_transaction
+        };
+        i13_error_is_safe(&self.producer.transactional_id, code, is_expected)
+    }
+
     /// Asks until there is a final answer.
     pub(super) async fn ask<R>(&mut self, version: i16, request: &R) -> Result<R::Response, Stop>
     where
@@ -109,9 +123,7 @@ impl Session {
                 Ok(0) => return answer.map_err(|_| Stop::Unanswered),
                 Ok(code) if is_retriable(code) => {}
                 Ok(code) => {
-                    let name = &self.producer.transactional_id;
-                    let check = i13_error_is_safe(name, code, error_code::ends_a_transaction);
-                    self.shared.ledger.report(check);
+                    self.shared.ledger.report(self.check_refusal(code));
                     return Err(Stop::Refused);
                 }
                 Err(_) => self.client.close(),

@@ -94,6 +94,8 @@ pub(super) struct Producer {
     pub(super) epoch: i16,
     /// The next sequence of each partition that was written to.
     pub(super) sequences: BTreeMap<Place, i32>,
+    /// A batch of this epoch may arrive once more at any time.
+    pub(super) has_double: bool,
 }
 
 impl Producer {
@@ -104,6 +106,7 @@ impl Producer {
             id: -1,
             epoch: -1,
             sequences: BTreeMap::new(),
+            has_double: false,
         }
     }
 
@@ -111,6 +114,7 @@ impl Producer {
     pub(super) fn become_epoch(&mut self, id: i64, epoch: i16) {
         if (self.id, self.epoch) != (id, epoch) {
             self.sequences.clear();
+            self.has_double = false;
             (self.id, self.epoch) = (id, epoch);
         }
     }
