@@ -109,6 +109,7 @@ impl World {
         clients.spawn(reader::run(shared(), Isolation::Committed));
         clients.spawn(reader::run(shared(), Isolation::Committed));
         clients.spawn(reader::run(shared(), Isolation::Uncommitted));
+        clients.spawn(reader::watch_stable(shared()));
         clients
     }
 

@@ -9,7 +9,7 @@ use sprawl_io::time::sleep;
 use super::late::Shared;
 use super::ledger::Scan;
 use super::record::{Batch, Place, Value};
-use super::wire::{Fetched, Isolation, fetch};
+use super::wire::{Fetched, Isolation, fetch, stable_ends};
 use crate::client::Client;
 use crate::error_code;
 use crate::invariant::{Check, Violation, i6_never_decreases, i11_dense, i15_stable_offset};
@@ -20,6 +20,8 @@ const ANEW_OF: u64 = 40;
 const PAUSE_MS_MAX: u64 = 30;
 /// The pause before what failed is tried again.
 const RETRY_PAUSE: Duration = Duration::from_millis(50);
+/// The pause between two looks at the stable offsets: shorter than a write to a slow disk.
+const WATCH_PAUSE: Duration = Duration::from_millis(3);
 /// How often in a row a fetch may fail once nothing fails any more.
 const FAILURES_MAX: u32 = 100;
 
@@ -53,6 +55,30 @@ pub(super) async fn run(shared: Shared, isolation: Isolation) {
             }
             let pause = shared.ledger.random.below(PAUSE_MS_MAX);
             sleep(Duration::from_millis(pause)).await;
+        }
+    }
+}
+
+/// Asks for the last stable offsets all the time: none may go back, not even over a crash (I15).
+pub(super) async fn watch_stable(shared: Shared) {
+    let mut client = Client::new(&shared.net, "watcher");
+    let mut known: BTreeMap<Place, i64> = BTreeMap::new();
+    loop {
+        match stable_ends(&mut client).await {
+            Ok(ends) => {
+                for (place, now) in ends {
+                    let before = known.insert(place, now).unwrap_or(0);
+                    let name = place.to_string();
+                    shared
+                        .ledger
+                        .report(i15_stable_offset(&name, before, now, i64::MAX));
+                }
+                sleep(WATCH_PAUSE).await;
+            }
+            Err(_) => {
+                client.close();
+                sleep(RETRY_PAUSE).await;
+            }
         }
     }
 }

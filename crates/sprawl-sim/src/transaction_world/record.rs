@@ -37,6 +37,10 @@ impl Place {
         i32::try_from(self.0 % PARTITION_COUNT).unwrap_or(0)
     }
 
+    pub(super) fn find(topic: &str, partition: i32) -> Option<Self> {
+        Self::all().find(|place| place.topic() == topic && place.partition() == partition)
+    }
+
     /// Where an account goes from here with its next hop.
     pub(super) fn next(self, account: u64, hop: u64) -> Self {
         let other = 1 - self.0 / PARTITION_COUNT;

@@ -247,11 +247,7 @@ pub(super) fn positions_in(answer: &OffsetFetchResponse) -> BTreeMap<Place, i64>
     let mut positions = BTreeMap::new();
     for topic in &answer.topics {
         for partition in &topic.partitions {
-            let is_this = |place: &Place| {
-                place.topic() == topic.name.as_str()
-                    && place.partition() == partition.partition_index
-            };
-            if let Some(place) = Place::all().find(is_this) {
+            if let Some(place) = Place::find(&topic.name, partition.partition_index) {
                 positions.insert(place, partition.committed_offset.max(0));
             }
         }
@@ -400,6 +396,36 @@ pub(super) async fn fetch(
         next: batches.last().map_or(from, |batch| batch.end.max(from)),
         batches,
     })
+}
+
+/// The last stable offset of every place.
+pub(super) async fn stable_ends(client: &mut Client) -> io::Result<BTreeMap<Place, i64>> {
+    let wanted = by_topic(Place::all().map(|place| {
+        let partition = ListOffsetsPartition::default()
+            .with_partition_index(place.partition())
+            .with_current_leader_epoch(-1)
+            .with_timestamp(LATEST);
+        (place, partition)
+    }));
+    let topics = wanted.into_iter().map(|(topic, partitions)| {
+        ListOffsetsTopic::default()
+            .with_name(topic_name(topic))
+            .with_partitions(partitions)
+    });
+    let request = ListOffsetsRequest::default()
+        .with_replica_id(BrokerId(-1))
+        .with_isolation_level(Isolation::Committed.number())
+        .with_topics(topics.collect());
+    let response = client.call(LIST_OFFSETS_VERSION, &request).await?;
+    let mut ends = BTreeMap::new();
+    for topic in &response.topics {
+        for partition in topic.partitions.iter().filter(|one| one.error_code == 0) {
+            if let Some(place) = Place::find(&topic.name, partition.partition_index) {
+                ends.insert(place, partition.offset);
+            }
+        }
+    }
+    Ok(ends)
 }
 
 /// The end of a partition for consumers of an isolation.
