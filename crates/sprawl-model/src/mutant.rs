@@ -31,8 +31,6 @@ pub enum Mutant {
     StableOffsetIgnored,
     /// Which transactions were aborted is forgotten at a restart.
     AbortedIndexLostAtRestart,
-    /// A transaction counts as decided before its marker is durable.
-    StableBeforeMarkerDurable,
     /// A marker of the transaction before ends the one that is open, whose epoch is not smaller.
     SameEpochMarkerAccepted,
     /// Batches of a fenced producer epoch are taken, by partitions and by the coordinator.
@@ -53,7 +51,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// Every mutant.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 19] = [
         Self::AckBeforeSync,
         Self::DedupStateLostAtRestart,
         Self::ZombieCommitAccepted,
@@ -65,7 +63,6 @@ impl Mutant {
         Self::OldSegmentsRemovedFirst,
         Self::StableOffsetIgnored,
         Self::AbortedIndexLostAtRestart,
-        Self::StableBeforeMarkerDurable,
         Self::SameEpochMarkerAccepted,
         Self::FencedEpochAccepted,
         Self::VerificationSkipped,
@@ -90,7 +87,6 @@ impl Mutant {
             Self::OldSegmentsRemovedFirst => "old-segments-removed-first",
             Self::StableOffsetIgnored => "stable-offset-ignored",
             Self::AbortedIndexLostAtRestart => "aborted-index-lost-at-restart",
-            Self::StableBeforeMarkerDurable => "stable-before-marker-durable",
             Self::SameEpochMarkerAccepted => "same-epoch-marker-accepted",
             Self::FencedEpochAccepted => "fenced-epoch-accepted",
             Self::VerificationSkipped => "verification-skipped",

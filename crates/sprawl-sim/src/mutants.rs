@@ -68,7 +68,6 @@ fn worlds(mutant: Mutant) -> &'static [World] {
         | Mutant::FailedSyncRetried => &[World::Log],
         Mutant::StableOffsetIgnored
         | Mutant::AbortedIndexLostAtRestart
-        | Mutant::StableBeforeMarkerDurable
         | Mutant::SameEpochMarkerAccepted
         | Mutant::FencedEpochAccepted
         | Mutant::VerificationSkipped

@@ -134,11 +134,9 @@ impl ProducerStates {
             "batches are recorded in offset order"
         );
         let completed = self.note_marker(header, marker, now_ms)?;
-        if !active(Mutant::StableBeforeMarkerDurable) {
-            self.transactions
-                .ended
-                .insert(completed.first_offset, completed.last_offset);
-        }
+        self.transactions
+            .ended
+            .insert(completed.first_offset, completed.last_offset);
         Some(completed)
     }
 
