@@ -2,7 +2,6 @@
 
   bank.py open BANK                        makes the topics and writes every account once, in one transaction
   bank.py move BANK NAME INCARNATION HISTORY   read-process-write until a line comes on standard input
-  bank.py stray BANK NAME HISTORY          begins a transaction, writes a record and is never heard of again
   bank.py watch BANK NAME HISTORY          read_committed polls of all partitions until a line comes on standard input
   bank.py close BANK GROUP HISTORY         waits until no transaction is open, then reads everything
 
@@ -36,7 +35,6 @@ BALANCE = 1000
 MOVED_AT_ONCE = 6
 ABORTED_OF = 8  # one attempt in so many is given up on purpose
 TRANSACTION_TIMEOUT_MS = 8_000
-STRAY_TIMEOUT_MS = 3_000
 SETTLE_SECONDS_MAX = 60
 SECONDS_MAX = 60
 OFFSETS_SECONDS_MAX = 3
@@ -67,8 +65,9 @@ class History:
         self.file.flush()
 
 
-def producer(name, timeout_ms=TRANSACTION_TIMEOUT_MS):
-    client = Producer(CLIENT | {"transactional.id": name, "transaction.timeout.ms": timeout_ms, "linger.ms": 1})
+def producer(name):
+    client = Producer(CLIENT | {"transactional.id": name, "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
+                                "linger.ms": 1})
     client.init_transactions(SECONDS_MAX)
     return client
 
@@ -172,18 +171,6 @@ def attempt_move(bank, attempt, client, consumer, messages, history):
         history.note("C", wall_ms(), attempt)
 
 
-def stray(bank, name, history):
-    client = producer(f"{bank}-{name}", STRAY_TIMEOUT_MS)
-    history.note("B", wall_ms(), name)
-    history.note("A", wall_ms(), name)  # nobody ever asks to commit it
-    client.begin_transaction()
-    account = ACCOUNTS + int(name.rsplit("-", 1)[1])
-    value = f"{account} 0 0 {name} 0 1 - - -"
-    client.produce(topics(bank)[account % 2], value, partition=account % PARTITIONS)
-    client.flush(SECONDS_MAX)
-    os._exit(0)  # without a word to the broker
-
-
 def watch(bank, name, history):
     client = Consumer(CLIENT | {"group.id": f"{bank}-{name}", "isolation.level": "read_committed",
                                 "enable.auto.commit": False, "auto.offset.reset": "error"})
@@ -240,8 +227,6 @@ def main():
         open_bank(bank)
     elif verb == "move":
         move(bank, rest[0], rest[1], History(rest[2]))
-    elif verb == "stray":
-        stray(bank, rest[0], History(rest[1]))
     elif verb == "watch":
         watch(bank, rest[0], History(rest[1]))
     else:

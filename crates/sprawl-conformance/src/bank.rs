@@ -5,7 +5,6 @@
 //! Every round kills something and waits until transactions commit again. [`judge`] then goes over
 //! what everybody wrote down.
 
-pub mod broken;
 mod history;
 pub mod judge;
 
@@ -36,8 +35,6 @@ const MOVERS: [(&str, Program); 3] = [
 ];
 const WATCHERS: [&str; 2] = ["watcher-0", "watcher-1"];
 const RUN_MS: std::ops::Range<u64> = 300..2_500;
-/// Begins a transaction and is never heard of again.
-const STRAY: &str = "stray";
 /// A first commit needs a coordinator, a rebalance and a JVM.
 const COMMIT_WAIT_MAX: Duration = Duration::from_secs(90);
 /// Longer than the longest call of a mover that makes progress, and than a rebalance.
@@ -99,7 +96,6 @@ pub fn drill(options: &DrillOptions<'_>, tell: &dyn Fn(&str)) -> Result<Drill> {
     site.open()?;
     let mut faults = Faults::default();
     for round in 0..options.rounds {
-        site.leave_stray()?;
         site.wait_for_commit()?;
         let dice = xxh3_64_with_seed(&round.to_le_bytes(), options.seed);
         let run_ms = RUN_MS.start + dice % (RUN_MS.end - RUN_MS.start);
@@ -162,7 +158,6 @@ struct Site<'a> {
     server: Option<Server>,
     movers: Vec<Process>,
     watchers: Vec<Process>,
-    strays: Vec<Process>,
     incarnations: u64,
 }
 
@@ -184,7 +179,6 @@ impl<'a> Site<'a> {
             server: None,
             movers: Vec::new(),
             watchers: Vec::new(),
-            strays: Vec::new(),
             incarnations: 0,
         };
         site.start_server()?;
@@ -219,17 +213,6 @@ impl<'a> Site<'a> {
             let mover = self.start_mover(name, program)?;
             self.movers.push(mover);
         }
-        Ok(())
-    }
-
-    /// Starts a client that leaves a transaction open. It has a transactional id of its own, so that
-    /// nothing but the timeout ends it.
-    fn leave_stray(&mut self) -> Result<()> {
-        let name = format!("{STRAY}-{}", self.strays.len());
-        let mut command = self.python_program();
-        command.args([STRAY, BANK, &name]).arg(self.history(&name));
-        self.strays
-            .push(Process::start(command, &self.folder, &name)?);
         Ok(())
     }
 
@@ -332,11 +315,6 @@ impl<'a> Site<'a> {
         for mover in &mut self.movers {
             mover.stop()?;
         }
-        let mut strays: Vec<String> = Vec::new();
-        for (number, stray) in self.strays.iter_mut().enumerate() {
-            stray.stop()?;
-            strays.push(format!("{STRAY}-{number}"));
-        }
         let mut command = self.python_program();
         command.args(["close", BANK, BANK]).arg(self.history("end"));
         let mut closing = Process::start(command, &self.folder, "close")?;
@@ -355,7 +333,6 @@ impl<'a> Site<'a> {
             .map(|(name, _)| name)
             .into_iter()
             .chain(WATCHERS)
-            .chain(strays.iter().map(String::as_str))
             .chain(["end"])
         {
             let file = self.history(name);

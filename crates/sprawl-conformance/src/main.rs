@@ -11,13 +11,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use sprawl_conformance::bank;
 use sprawl_conformance::bank::judge::Promise;
-use sprawl_conformance::bank::{self, broken};
 use sprawl_conformance::crash::{self, DrillOptions};
 use sprawl_conformance::row::{self, Counts, Coverage, Row};
 use sprawl_conformance::run::{Extent, Peer, RunOptions};
 use sprawl_conformance::{clients, page, run, sprawl};
-use sprawl_model::mutant::Mutant;
 
 #[derive(Debug, Parser)]
 #[command(about = "Foreign clients, unchanged, run against the broker")]
@@ -58,12 +57,6 @@ enum Verb {
         /// A broker setting
         #[arg(long = "set", value_name = "NAME=VALUE")]
         settings: Vec<String>,
-        /// Drills builds of the broker with a known bug each instead: every one must be found
-        #[arg(long)]
-        mutants: bool,
-        /// A known bug to drill, several times for several; all that the drill can find when absent
-        #[arg(long = "mutant", requires = "mutants")]
-        chosen: Vec<String>,
     },
     /// Sets up every client and runs nothing
     Setup,
@@ -109,9 +102,6 @@ struct RunArgs {
     /// Rounds of the crash drill that follows a whole run
     #[arg(long, default_value_t = 10)]
     crash_rounds: u64,
-    /// Rounds of the bank drill that follows it
-    #[arg(long, default_value_t = 3)]
-    bank_rounds: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -141,19 +131,10 @@ fn main() -> Result<ExitCode> {
             settings,
         } => crash_drill(server, rounds, seed, &settings),
         Verb::BankDrill {
-            rounds,
-            seed,
-            settings,
-            mutants: true,
-            chosen,
-            ..
-        } => find_broken(rounds, seed, &settings, &chosen),
-        Verb::BankDrill {
             server,
             rounds,
             seed,
             settings,
-            ..
         } => bank_drill(server, rounds, seed, &settings),
         Verb::Setup => set_up(),
         Verb::Serve {
@@ -176,7 +157,6 @@ fn run_clients(args: RunArgs) -> Result<ExitCode> {
         },
         jobs: args.jobs,
         crash_rounds: args.crash_rounds,
-        bank_rounds: args.bank_rounds,
     };
     let rows = run::run(&options, &|line| println!("{line}"))?;
     let counts = Counts::of(&rows);
@@ -188,7 +168,7 @@ fn run_clients(args: RunArgs) -> Result<ExitCode> {
     match options.peer {
         Peer::Kafka => row::save(&row::merge(proved()?, &rows, coverage), &run::proved_file())?,
         Peer::Sprawl(_) if options.is_whole() => page::write(&rows, &proved()?)?,
-        Peer::Sprawl(_) | Peer::Broken(..) => {}
+        Peer::Sprawl(_) => {}
     }
     println!(
         "logs and results: {}",
@@ -259,52 +239,12 @@ fn bank_drill(server: ServerArgs, rounds: u64, seed: u64, settings: &[String]) -
     }
     println!("seed {seed}: {}", drill.faults);
     println!("{}", drill.verdict);
-    if options.peer == Peer::Kafka {
-        let rows = row::merge(proved()?, &drill.rows(), Coverage::SomeCases);
-        row::save(&rows, &run::proved_file())?;
-    }
     if drill.verdict.is_clean() {
         std::fs::remove_dir_all(drill.folder.join("data"))?;
         return Ok(ExitCode::SUCCESS);
     }
     println!("histories and data are kept in {}", drill.folder.display());
     Ok(ExitCode::FAILURE)
-}
-
-/// Drills broken builds; one that goes unnoticed fails.
-fn find_broken(rounds: u64, seed: u64, settings: &[String], chosen: &[String]) -> Result<ExitCode> {
-    let mutants: Result<Vec<Mutant>> = chosen
-        .iter()
-        .map(|name| Mutant::from_name(name).with_context(|| format!("no known bug {name}")))
-        .collect();
-    let mutants = match mutants?.as_slice() {
-        [] => broken::MUTANTS.to_vec(),
-        chosen => chosen.to_vec(),
-    };
-    let options = DrillOptions {
-        peer: Peer::Sprawl(sprawl::build_broken_binary()?),
-        rounds,
-        seed,
-        settings: pairs(settings)?,
-    };
-    let findings = broken::find_all(&options, &mutants, &|line| println!("{line}"))?;
-    for finding in &findings {
-        let name = finding.mutant.name();
-        match finding.broken.as_slice() {
-            [] => println!("{name}: NOT found in {} drills", finding.drills),
-            _ => println!("{name}: found in drill {}", finding.drills),
-        }
-        for (promise, example) in &finding.broken {
-            println!("  broke {}: {example}", promise.name());
-        }
-    }
-    Ok(
-        if findings.iter().all(|finding| !finding.broken.is_empty()) {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::FAILURE
-        },
-    )
 }
 
 fn set_up() -> Result<ExitCode> {

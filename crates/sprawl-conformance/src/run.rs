@@ -15,9 +15,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process_group};
-use sprawl_model::mutant::Mutant;
 
-use crate::bank;
 use crate::clients::{CLIENTS, Client};
 use crate::crash::{self, DrillOptions};
 use crate::kafka::{KafkaOptions, KafkaServer};
@@ -38,8 +36,6 @@ const STOPS: &str = "server-stops-cleanly";
 pub enum Peer {
     /// The Sprawl binary at this path.
     Sprawl(PathBuf),
-    /// A Sprawl binary that has known bugs, one of them switched on.
-    Broken(PathBuf, Mutant),
     /// Apache Kafka, to prove the cases.
     Kafka,
 }
@@ -50,7 +46,6 @@ impl Peer {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Sprawl(_) => "sprawl",
-            Self::Broken(..) => "sprawl-broken",
             Self::Kafka => "kafka",
         }
     }
@@ -80,8 +75,6 @@ pub struct RunOptions {
     pub jobs: usize,
     /// Rounds of the crash drill that follows a whole run.
     pub crash_rounds: u64,
-    /// Rounds of the bank drill that follows it.
-    pub bank_rounds: u64,
 }
 
 impl RunOptions {
@@ -111,7 +104,7 @@ pub fn proved_file() -> PathBuf {
 pub fn run(options: &RunOptions, tell: &(dyn Fn(&str) + Sync)) -> Result<Vec<Row>> {
     let chosen = choose(&options.clients)?;
     let proved = match options.peer {
-        Peer::Sprawl(_) | Peer::Broken(..) => row::load(&proved_file())?,
+        Peer::Sprawl(_) => row::load(&proved_file())?,
         Peer::Kafka => Vec::new(),
     };
     let waiting = waiting_rows(&chosen, options, &proved)?;
@@ -144,7 +137,6 @@ pub fn run(options: &RunOptions, tell: &(dyn Fn(&str) + Sync)) -> Result<Vec<Row
     rows.sort_by_key(order);
     if options.is_whole() {
         rows.extend(crash_rows(options, tell));
-        rows.extend(bank_rows(options, tell));
     }
     if options.peer != Peer::Kafka {
         refuse_unproved(&mut rows, &proved);
@@ -190,27 +182,13 @@ fn cases_of(
     (!others.is_empty()).then(|| others.join(","))
 }
 
-fn bank_rows(options: &RunOptions, tell: &dyn Fn(&str)) -> Vec<Row> {
-    let start = Instant::now();
-    let rows = match bank::drill(&after_a_run(options, options.bank_rounds), tell) {
-        Ok(drill) => drill.rows(),
-        Err(error) => vec![bank::no_verdict(&error)],
-    };
-    tell(&summary("bank-drill", &rows, start.elapsed()));
-    rows
-}
-
-fn after_a_run(options: &RunOptions, rounds: u64) -> DrillOptions<'_> {
-    DrillOptions {
+fn crash_rows(options: &RunOptions, tell: &dyn Fn(&str)) -> Vec<Row> {
+    let drill = DrillOptions {
         peer: options.peer.clone(),
-        rounds,
+        rounds: options.crash_rounds,
         seed: 0,
         settings: Vec::new(),
-    }
-}
-
-fn crash_rows(options: &RunOptions, tell: &dyn Fn(&str)) -> Vec<Row> {
-    let drill = after_a_run(options, options.crash_rounds);
+    };
     let start = Instant::now();
     let rows = match crash::drill(&drill, tell) {
         Ok(drill) => drill.rows(),
@@ -319,12 +297,6 @@ pub fn launch_server(
             kafka_addr,
             ..SprawlOptions::new(binary, folder)
         }),
-        Peer::Broken(binary, mutant) => SprawlServer::launch(&SprawlOptions {
-            settings,
-            kafka_addr,
-            mutant: Some(*mutant),
-            ..SprawlOptions::new(binary, folder)
-        }),
     }
 }
 
@@ -356,7 +328,7 @@ fn run_program(mut command: Command, folder: &Path) -> Result<String> {
 fn judge_end(peer: &Peer, end: Result<ExitStatus>) -> Option<String> {
     let expected = match peer {
         Peer::Kafka => KAFKA_STOP_CODE,
-        Peer::Sprawl(_) | Peer::Broken(..) => 0,
+        Peer::Sprawl(_) => 0,
     };
     match end {
         Ok(status) if status.code() == Some(expected) => None,

@@ -6,13 +6,9 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use sprawl_model::mutant::Mutant;
 
 use crate::server::{self, Server};
 use crate::setup;
-
-/// Names the known bug to a binary that has them.
-const MUTANT_VARIABLE: &str = "SPRAWL_MUTANT";
 
 /// How to start Sprawl. Start again with the same `folder` to get the same data.
 #[derive(Clone, Debug)]
@@ -26,8 +22,6 @@ pub struct SprawlOptions {
     /// Kafka address; a free port each start when `None`. A client that must reconnect needs a
     /// fixed one.
     pub kafka_addr: Option<SocketAddr>,
-    /// The known bug to switch on, in a binary that has them ([`build_broken_binary`]).
-    pub mutant: Option<Mutant>,
 }
 
 impl SprawlOptions {
@@ -38,7 +32,6 @@ impl SprawlOptions {
             folder: folder.into(),
             settings: Vec::new(),
             kafka_addr: None,
-            mutant: None,
         }
     }
 
@@ -74,9 +67,6 @@ impl SprawlServer {
             .arg(options.folder.join("data"))
             .args(["--kafka-addr", &kafka_addr.to_string()])
             .args(["--http-addr", &http_addr.to_string()]);
-        if let Some(mutant) = options.mutant {
-            command.env(MUTANT_VARIABLE, mutant.name());
-        }
         for (name, value) in &options.settings {
             command.arg("--set").arg(format!("{name}={value}"));
         }
@@ -86,24 +76,9 @@ impl SprawlServer {
 
 /// Builds the development binary with cargo and returns its path.
 pub fn build_binary() -> Result<PathBuf> {
-    build(&[])
-}
-
-/// Builds a binary with known bugs and returns its path, which is not that of the sound one: that
-/// is put back in its place.
-pub fn build_broken_binary() -> Result<PathBuf> {
-    let built = build(&["--features", "mutants"])?;
-    let broken = built.with_file_name("sprawl-broken");
-    std::fs::copy(&built, &broken)?;
-    build_binary()?;
-    Ok(broken)
-}
-
-fn build(features: &[&str]) -> Result<PathBuf> {
     let root = setup::repository();
     let status = Command::new(env!("CARGO"))
         .args(["build", "--quiet", "--package", "sprawl", "--bin", "sprawl"])
-        .args(features)
         .current_dir(&root)
         .status()
         .context("cannot start cargo")?;
