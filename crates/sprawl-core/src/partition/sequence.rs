@@ -171,7 +171,11 @@ impl ProducerStates {
         let is_confirmed = claim.origin == Origin::Coordinator
             && self.verifications.is_confirmed(producer_of(header));
         let is_skipped = active(Mutant::VerificationSkipped);
-        if continues || is_confirmed || is_skipped || self.verifications.holds(producer_id, claim.verified) {
+        if continues
+            || is_confirmed
+            || is_skipped
+            || self.verifications.holds(producer_id, claim.verified)
+        {
             Ok(())
         } else {
             refused("has no transaction here that its coordinator knows to be open")
