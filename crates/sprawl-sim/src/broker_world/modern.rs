@@ -1,5 +1,5 @@
-//! Two members of one consumer group of the new protocol (KIP-848), who beat, fall silent for longer
-//! than their session, leave, and commit what is no longer theirs.
+//! Two members of one consumer group of the new protocol (KIP-848), who beat, fall silent for
+//! longer than their session, leave, and commit what is no longer theirs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
