@@ -126,7 +126,7 @@ const STEPS: &[Step] = &[
             "--world",
             "transactions",
             "--count",
-            "40",
+            "100",
         ]),
     },
     Step {
