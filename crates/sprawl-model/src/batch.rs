@@ -5,9 +5,11 @@
 //! checked.
 //!
 //! Source: Kafka's record batch format, message format v2 (KIP-98); delete horizon KIP-534.
+//! Delayed delivery is our own ([`Delivery`]).
 
 mod build;
 mod control;
+mod delay;
 mod error;
 mod header;
 mod records;
@@ -17,6 +19,11 @@ mod varint;
 
 pub use build::{BatchBuilder, BatchOptions};
 pub use control::{EndTxnMarker, TxnOutcome};
+pub use delay::{
+    DELAYED_DUE, DELAYED_OFFSET, DELAYED_TIMESTAMP, DELIVER_AFTER, DELIVER_AT, DELIVER_CANCEL,
+    Delivery, DeliveryFault, Held, delivery_of, gap, is_delivery_header, released_offset,
+    set_holds_delayed, set_release, visible_part, with_absolute_times,
+};
 pub use error::{BatchError, RecordFault};
 pub use header::{
     Attributes, BatchHeader, HEADER_BYTES, TimestampType, set_base_offset, set_create_time,

@@ -11,6 +11,10 @@ pub const BATCH_BYTES_MAX: usize = REQUEST_BYTES_MAX;
 /// default `max.message.bytes` (1 MiB) and a little more.
 pub const DECOMPRESSED_BYTES_MAX: usize = 128 * 1024 * 1024;
 
+/// The largest record whose delivery may be delayed, in bytes: it gets a few headers more and must
+/// still fit a batch.
+pub const DELAYED_RECORD_BYTES_MAX: usize = 64 * 1024 * 1024;
+
 /// The base-2 logarithm of the largest zstd window accepted: 128 MiB, what level 22 declares. The
 /// memory is touched only as far as data fills it, which [`DECOMPRESSED_BYTES_MAX`] bounds as well.
 pub const ZSTD_WINDOW_LOG_MAX: u32 = 27;
@@ -19,5 +23,6 @@ pub const ZSTD_WINDOW_LOG_MAX: u32 = 27;
 pub const TOPIC_NAME_BYTES_MAX: usize = 249;
 
 const _: () = assert!(1_usize << ZSTD_WINDOW_LOG_MAX <= DECOMPRESSED_BYTES_MAX);
+const _: () = assert!(DELAYED_RECORD_BYTES_MAX < BATCH_BYTES_MAX / 2 + BATCH_BYTES_MAX / 4);
 const _: () = assert!(BATCH_BYTES_MAX <= i32::MAX as usize);
 const _: () = assert!(DECOMPRESSED_BYTES_MAX <= i32::MAX as usize);

@@ -218,7 +218,7 @@ fn count_size(count: usize) -> usize {
     i32::try_from(count).map_or(5, varint_size)
 }
 
-fn put_nullable(out: &mut Vec<u8>, bytes: Option<&[u8]>) {
+pub(super) fn put_nullable(out: &mut Vec<u8>, bytes: Option<&[u8]>) {
     match bytes {
         None => put_varint(out, -1),
         Some(bytes) => {

@@ -36,6 +36,15 @@ impl<'a> RecordRef<'a> {
             left: self.header_count,
         }
     }
+
+    /// Returns how many bytes key, value and headers take, length fields of the headers included.
+    pub fn size(&self) -> usize {
+        let bytes = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
+        self.headers
+            .len()
+            .saturating_add(bytes(self.key))
+            .saturating_add(bytes(self.value))
+    }
 }
 
 /// One header of a record.
