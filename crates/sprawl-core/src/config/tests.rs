@@ -189,6 +189,11 @@ fn values_that_contradict_each_other_are_refused_by_both_names() {
         ("max.compaction.lag.ms", "5"),
     ]);
     assert!(error.contains("contradicts"), "{error}");
+    let error = topic_error(&[
+        ("sprawl.delayed.delivery", "true"),
+        ("cleanup.policy", "compact,delete"),
+    ]);
+    assert!(error.contains("cleanup.policy=compact"), "{error}");
 }
 
 #[test]

@@ -110,6 +110,8 @@ pub struct TopicConfig {
     pub unclean_leader_election: bool,
     /// `errors.deadletterqueue.group.enable`
     pub dead_letters_enabled: bool,
+    /// `sprawl.delayed.delivery.max.ms`; `None` where `sprawl.delayed.delivery` is off.
+    pub delivery_delay_ms_max: Option<i64>,
     /// `sprawl.flush`
     pub flush: FlushSetting,
 }
@@ -145,10 +147,12 @@ impl TopicConfig {
             cleanable_dirty_ratio_min: values.double("min.cleanable.dirty.ratio")?,
             unclean_leader_election: values.boolean("unclean.leader.election.enable")?,
             dead_letters_enabled: values.boolean("errors.deadletterqueue.group.enable")?,
+            delivery_delay_ms_max: values.delivery_delay_ms_max()?,
             flush: values.flush()?,
         };
         values.check_remote_storage()?;
         config.check_compaction_lag()?;
+        config.check_delayed_delivery()?;
         Ok(config)
     }
 
@@ -168,6 +172,20 @@ impl TopicConfig {
             other: "max.compaction.lag.ms",
             other_value: self.compaction_lag_ms_max.to_string(),
             expected: "the minimum at or below the maximum",
+        })
+    }
+
+    /// Compaction would take a waiting record for a superseded one, or the other way round.
+    fn check_delayed_delivery(&self) -> Result<(), ConfigError> {
+        if self.delivery_delay_ms_max.is_none() || !self.cleanup_policy.compacts() {
+            return Ok(());
+        }
+        Err(ConfigError::Contradiction {
+            name: "sprawl.delayed.delivery",
+            value: "true".to_owned(),
+            other: "cleanup.policy",
+            other_value: "compact".to_owned(),
+            expected: "one of the two: a delayed topic is not compacted",
         })
     }
 }
@@ -307,6 +325,12 @@ impl Values<'_> {
             "LogAppendTime" => MessageTime::LogAppendTime,
             other => unreachable!("the table does not admit {other}"),
         })
+    }
+
+    fn delivery_delay_ms_max(&self) -> Result<Option<i64>, ConfigError> {
+        let is_on = self.boolean("sprawl.delayed.delivery")?;
+        let delay_ms_max = self.integer("sprawl.delayed.delivery.max.ms")?;
+        Ok(is_on.then_some(delay_ms_max))
     }
 
     fn flush(&self) -> Result<FlushSetting, ConfigError> {

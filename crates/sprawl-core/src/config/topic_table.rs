@@ -270,6 +270,20 @@ const TABLE: &[Definition] = &[
         "How old a segment grows before the next one begins, in ms.",
     ),
     topic(
+        "sprawl.delayed.delivery",
+        (Boolean, "false", Rule::Any),
+        &[],
+        "Whether a record with the header `sprawl.deliver-at` (ms since the epoch) or \
+         `sprawl.deliver-after` (ms) stays hidden until it is due. Not together with compaction.",
+    ),
+    topic(
+        "sprawl.delayed.delivery.max.ms",
+        (Long, "604800000", Rule::Between(0, MAX)),
+        &[],
+        "How far ahead a record's delivery may lie, in ms; records that ask for more are refused. \
+         Nothing behind a waiting record is deleted by retention, so this bounds what is kept.",
+    ),
+    topic(
         "sprawl.flush",
         (String, "fsync", Rule::OneOf(FLUSH_MODES)),
         &["sprawl.flush"],
