@@ -1,4 +1,4 @@
-//! What a broker does on its own: forgetting idle producers.
+//! What a broker does on its own: forgetting idle producers, delivering delayed records.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,6 +7,7 @@ use sprawl_core::config::BrokerSettings;
 use sprawl_io::time;
 
 use crate::broker::Broker;
+use crate::delay;
 
 /// How often idle producers are looked for (`producer.id.expiration.check.interval.ms`).
 const PRODUCER_EXPIRY_INTERVAL: Duration = Duration::from_secs(600);
@@ -18,6 +19,11 @@ pub(crate) fn start(broker: &Arc<Broker>) {
         .io
         .spawn
         .task(Box::pin(async move { expire_producers(&expiring).await }));
+    let delivering = broker.clone();
+    broker
+        .io
+        .spawn
+        .task(Box::pin(async move { delay::run(&delivering).await }));
 }
 
 async fn expire_producers(broker: &Broker) {

@@ -12,6 +12,7 @@ mod broker;
 mod connection;
 mod coordinator;
 mod decoded;
+mod delay;
 mod dispatch;
 mod features;
 mod fetch;

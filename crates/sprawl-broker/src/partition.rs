@@ -6,6 +6,7 @@
 //! unstable offset is known before the batch that makes it so is appended, and no transaction is
 //! stable before its marker is durable (I15).
 
+mod delayed;
 mod replay;
 mod transactions;
 
@@ -14,6 +15,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use bytes::BytesMut;
+use delayed::Delayed;
+pub(crate) use delayed::Delivered;
 use sprawl_core::config::TopicConfig;
 use sprawl_core::partition::{EndTxn, ProducerStates, SequenceVerdict};
 use sprawl_io::Clock;
@@ -23,6 +26,7 @@ use sprawl_log::{
 use sprawl_model::batch::{self, BatchHeader};
 use sprawl_model::{LeaderEpoch, Offset, PartitionKey, TopicPartition};
 
+use crate::delay::Agenda;
 use crate::replicated_log::{AppendError, AppendMarkerError, Appended, ReplicatedLog};
 use crate::validate::ValidBatch;
 
@@ -36,6 +40,7 @@ pub(crate) struct Partition {
     /// The first offset that is not stable whatever is durable; `i64::MAX` is none.
     first_unstable: AtomicI64,
     sequencer: Mutex<Sequencer>,
+    delayed: Delayed,
 }
 
 #[derive(Debug)]
@@ -47,7 +52,7 @@ struct Sequencer {
 /// Why a partition could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OpenPartitionError {
-    /// The log could not be opened.
+    /// The log could not be opened, or what waits in it not be read.
     #[error(transparent)]
     Log(#[from] sprawl_log::LogError),
     /// The log could not be read to rebuild the producers' state.
@@ -67,15 +72,17 @@ impl Partition {
         name: TopicPartition,
         log: Arc<PartitionLog>,
         clock: Arc<dyn Clock>,
-        config: Arc<TopicConfig>,
-        leader_epoch: LeaderEpoch,
+        (config, leader_epoch): (Arc<TopicConfig>, LeaderEpoch),
+        agenda: Arc<Agenda>,
     ) -> Result<Self, OpenPartitionError> {
-        let producers = replay::rebuild_producers(&log, clock.wall_ms()).map_err(|source| {
+        let replayed = replay::rebuild_producers(&log, clock.wall_ms()).map_err(|source| {
             OpenPartitionError::Producers {
                 partition: name.clone(),
                 source,
             }
         })?;
+        let producers = replayed.producers;
+        let delayed = Delayed::open(&log, replayed.first_change, agenda)?;
         Ok(Self {
             name,
             log,
@@ -86,6 +93,7 @@ impl Partition {
                 leader_epoch,
                 producers,
             }),
+            delayed,
         })
     }
 
@@ -127,6 +135,7 @@ impl Partition {
     /// Encodes the producers' state together with the offset it is complete to.
     pub(crate) fn producer_snapshot(&self) -> (Offset, Vec<u8>) {
         let sequencer = self.sequencer();
+        self.delayed.note_seen(&self.log);
         (self.log.log_end(), sequencer.producers.encode())
     }
 
@@ -206,6 +215,9 @@ impl ReplicatedLog for Partition {
                 durable,
             });
         }
+        if header.attributes.holds_delayed() {
+            self.delayed.announce(&self.log)?;
+        }
         if sequencer.producers.begins_transaction(&header) {
             self.hold_stable(&sequencer, self.log.log_end());
         }
@@ -227,6 +239,9 @@ impl ReplicatedLog for Partition {
     }
 
     fn read(&self, request: ReadRequest) -> Result<LogRead, ReadError> {
+        if self.delayed.holds() {
+            return self.log.read_visible(request);
+        }
         self.log.read(request)
     }
 

@@ -20,6 +20,7 @@ use sprawl_model::{
     BrokerId, LeaderEpoch, Offset, PartitionId, PartitionKey, TopicId, TopicPartition,
 };
 
+use crate::delay::Agenda;
 use crate::partition::{OpenPartitionError, Partition};
 use crate::replicated_log::ReplicatedLog;
 
@@ -34,6 +35,7 @@ pub(crate) struct Partitions {
     store: LogStore,
     clock: Arc<dyn Clock>,
     by_topic: ArcSwap<HashMap<TopicId, Led>>,
+    agenda: Arc<Agenda>,
     /// Serialises reconciliation; holds the image it has reached.
     reached: Mutex<Option<Arc<MetadataImage>>>,
 }
@@ -76,8 +78,14 @@ impl Partitions {
             store,
             clock,
             by_topic,
+            agenda: Arc::default(),
             reached: Mutex::new(None),
         }
+    }
+
+    /// When delayed records are due, in all partitions.
+    pub(crate) fn agenda(&self) -> &Arc<Agenda> {
+        &self.agenda
     }
 
     /// Finds a partition this broker leads. O(1), lock-free.
@@ -134,7 +142,11 @@ impl Partitions {
             self.by_topic.store(Arc::new(by_topic.clone()));
             self.delete(led)?;
         }
-        self.by_topic.store(Arc::new(by_topic));
+        let by_topic = Arc::new(by_topic);
+        self.by_topic.store(Arc::clone(&by_topic));
+        for partition in by_topic.values().flatten().flatten() {
+            partition.wake_delayed();
+        }
         *reached = Some(image.clone());
         Ok(())
     }
@@ -197,21 +209,21 @@ impl Partitions {
         };
         let log = self
             .store
-            .open_partition(topic.key(id), log_config(name.clone(), &config))
+            .open_partition(topic.key(id), keeping(log_config(name.clone(), &config)))
             .map_err(OpenPartitionError::from)?;
+        // What must not be deleted is known only once the partition is open.
         let clock = self.clock.clone();
-        Ok(Arc::new(Partition::open(
-            name,
-            log,
-            clock,
-            config,
-            leader_epoch,
-        )?))
+        let agenda = self.agenda.clone();
+        let log_config = log_config(name.clone(), &config);
+        let opened = Partition::open(name, log, clock, (config, leader_epoch), agenda)?;
+        opened.log().set_config(log_config);
+        Ok(Arc::new(opened))
     }
 
     fn delete(&self, led: Led) -> Result<(), ReconcileError> {
         for partition in led.into_iter().flatten() {
             let key = partition.key();
+            self.agenda.forget(key);
             self.store
                 .delete_partition(key)
                 .map_err(|source| ReconcileError::Delete { key, source })?;
@@ -255,6 +267,15 @@ fn log_config(name: TopicPartition, config: &TopicConfig) -> PartitionConfig {
     }
 }
 
+/// The same without retention.
+fn keeping(config: PartitionConfig) -> PartitionConfig {
+    PartitionConfig {
+        retention_ms: None,
+        retention_bytes: None,
+        ..config
+    }
+}
+
 /// When a segment is sealed for its age: no later than its records have to be compacted (KIP-354).
 fn segment_ms(config: &TopicConfig) -> i64 {
     if config.cleanup_policy.compacts() {
@@ -293,7 +314,10 @@ impl StableParts {
 
 impl CompactionGuard for StableParts {
     fn stable_end(&self, log: &PartitionLog) -> Option<Offset> {
-        Some(self.find(log)?.last_stable_offset())
+        let partition = self.find(log)?;
+        // Compaction would take a waiting record for one of the topic's, and a cancelling one for a
+        // tombstone.
+        (!partition.holds_delayed()).then(|| partition.last_stable_offset())
     }
 
     fn bounds(&self, log: &PartitionLog) -> Option<CompactionBounds> {

@@ -7,6 +7,8 @@
 //!
 //! Source: Kafka record batch format v2; `LogValidator` and `UnifiedLog.analyzeAndValidateRecords`.
 
+mod delivery;
+
 use std::borrow::Cow;
 
 use bytes::BytesMut;
@@ -18,6 +20,8 @@ use sprawl_model::batch::{
 use sprawl_model::compression::Codec;
 use sprawl_model::limits::DECOMPRESSED_BYTES_MAX;
 use sprawl_model::{Offset, ProducerId};
+
+use delivery::Deliveries;
 
 /// "No timestamp" in a record.
 const NO_TIMESTAMP: i64 = -1;
@@ -140,14 +144,20 @@ pub(crate) fn validate(raw: RawBatch, rules: &Rules<'_>) -> Result<ValidBatch, I
     batch::verify_crc(&raw.0).map_err(InvalidBatch::Corrupt)?;
     let codec = codec_of(&header, rules)?;
     let payload = batch::payload(&raw.0, DECOMPRESSED_BYTES_MAX).map_err(malformed)?;
-    let max_timestamp = check_records(&header, &payload, rules)?;
+    let (max_timestamp, deliveries) = check_records(&header, &payload, rules)?;
     let target = Target::of(rules.topic.compression, codec);
-    if target.codec == codec {
+    if deliveries.are_plain() && target.codec == codec {
         drop(payload);
         return stamp(raw.0, header, max_timestamp, rules);
     }
-    let bytes = recompress(&header, &payload, target)?;
-    check_size(bytes.len(), rules)?;
+    let bytes = if deliveries.are_plain() {
+        recompress(&header, &payload, target)?
+    } else {
+        deliveries.hold(&header, &payload, (target.codec, rules.now_ms))?
+    };
+    if target.codec != codec {
+        check_size(bytes.len(), rules)?;
+    }
     let header = BatchHeader::parse(&bytes).map_err(InvalidBatch::Corrupt)?;
     stamp(bytes, header, max_timestamp, rules)
 }
@@ -203,6 +213,10 @@ fn check_header(bytes: &[u8], rules: &Rules<'_>) -> Result<BatchHeader, InvalidB
         "clients may not write control records",
     )?;
     rule(
+        !header.attributes.has_foreign_bits(),
+        "the attributes have bits that mean nothing",
+    )?;
+    rule(
         header.producer_id == ProducerId::NONE || header.base_sequence.0 >= 0,
         "a batch with a producer id has no sequence",
     )?;
@@ -238,13 +252,14 @@ impl Target {
     }
 }
 
-/// Checks every record and returns the largest timestamp.
+/// Checks every record and returns the largest timestamp and what deliveries were asked for.
 fn check_records(
     header: &BatchHeader,
     payload: &[u8],
     rules: &Rules<'_>,
-) -> Result<i64, InvalidBatch> {
+) -> Result<(i64, Deliveries), InvalidBatch> {
     let mut max_timestamp = NO_TIMESTAMP;
+    let mut deliveries = Deliveries::default();
     let mut missing_keys = Vec::new();
     let mut bad_timestamps = Vec::new();
     let mut index = 0;
@@ -259,6 +274,9 @@ fn check_records(
                 index,
                 message: "a compacted topic takes no record without a key",
             });
+        }
+        if let Some(delay_ms_max) = rules.topic.delivery_delay_ms_max {
+            deliveries.take(header, &record, (rules.now_ms, delay_ms_max));
         }
         if !timestamp_is_near(&record, rules) {
             bad_timestamps.push(RecordError {
@@ -279,7 +297,8 @@ fn check_records(
     if !bad_timestamps.is_empty() {
         return Err(InvalidBatch::Timestamps(bad_timestamps));
     }
-    Ok(max_timestamp)
+    deliveries.check()?;
+    Ok((max_timestamp, deliveries))
 }
 
 fn timestamp_is_near(record: &RecordRef<'_>, rules: &Rules<'_>) -> bool {

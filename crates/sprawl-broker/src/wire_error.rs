@@ -11,6 +11,7 @@ use sprawl_meta::ProposeError;
 use sprawl_protocol::ErrorCode;
 
 use crate::broker::ChangeError;
+use crate::delay::DelayError;
 use crate::replicated_log::{AppendError, AppendMarkerError};
 use crate::validate::InvalidBatch;
 
@@ -111,6 +112,16 @@ pub(crate) fn of_read(error: &ReadError) -> ErrorCode {
     }
 }
 
+/// Offset look-ups: what waits for its delivery cannot be told.
+pub(crate) fn of_delay(error: &DelayError) -> ErrorCode {
+    match error {
+        DelayError::Read(error) => of_read(error),
+        DelayError::Timers(error) => of_log(error),
+        // Looking up appends nothing.
+        DelayError::Append(_) => ErrorCode::UnknownServerError,
+    }
+}
+
 /// Administration: a log that could not be changed.
 pub(crate) fn of_log(error: &LogError) -> ErrorCode {
     match error {
@@ -120,6 +131,8 @@ pub(crate) fn of_log(error: &LogError) -> ErrorCode {
         LogError::Closed => ErrorCode::NotLeaderOrFollower,
         LogError::UnknownPartition { .. } => ErrorCode::UnknownTopicOrPartition,
         LogError::OutOfRange { .. } => ErrorCode::OffsetOutOfRange,
+        // Fatal until the delayed records are delivered or cancelled.
+        LogError::Pinned { .. } => ErrorCode::PolicyViolation,
     }
 }
 

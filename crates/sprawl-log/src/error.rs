@@ -95,6 +95,12 @@ pub enum LogError {
         /// End of what is durable.
         durable_end: Offset,
     },
+    /// Records at this offset must stay until they are delivered.
+    #[error("a delayed record at offset {pinned_from} still waits")]
+    Pinned {
+        /// The first of them.
+        pinned_from: Offset,
+    },
     /// The disk refused this operation.
     #[error(transparent)]
     Disk(#[from] DiskError),

@@ -44,8 +44,8 @@ pub use error::{AppendError, DiskError, FlushError, LogError, OpenError, ReadErr
 pub use journal::scan::{LostBatch, LostFrames, TornTail};
 pub use partition::recover::CutSegment;
 pub use partition::{
-    AbortedTxn, AtLeastOne, Durable, FileRange, Headers, LogRead, Part, PartitionLog, Pending,
-    ReadRequest, TimestampOffset,
+    AbortedTxn, AtLeastOne, Durable, FileRange, Headers, KeyHash, LogRead, Part, PartitionLog,
+    Pending, ReadRequest, Timer, TimerChanges, TimerMeta, TimerStore, TimestampOffset, Waiting,
 };
 pub use settings::{Cleanup, FlushMode, LogSettings, PartitionConfig};
 pub use state::record::{DamageRange, EpochStart};

@@ -4,6 +4,9 @@
 //! broker, so earliest-local equals earliest, and the tiered look-ups find nothing, as in Kafka
 //! with tiering off.
 //!
+//! One special timestamp is our own: -1001 asks what waits for its delivery. The answer's offset is
+//! how many records, its timestamp when the next is due. Kafka answers INVALID_REQUEST to it.
+//!
 //! Source: KIP-79, KIP-734 (max timestamp), KIP-405 and KIP-1005 (local and tiered), KIP-1023.
 
 use std::collections::BTreeSet;
@@ -32,6 +35,8 @@ const MAX_TIMESTAMP: i64 = -3;
 const EARLIEST_LOCAL: i64 = -4;
 const LATEST_TIERED: i64 = -5;
 const EARLIEST_PENDING_UPLOAD: i64 = -6;
+/// Our own; far from those that Kafka may give out.
+const DELAYED: i64 = -1001;
 
 /// "No timestamp" and "nothing found".
 const NONE: i64 = -1;
@@ -151,6 +156,7 @@ async fn look_up(
         (EARLIEST | EARLIEST_LOCAL, _) => Ok(at(partition.log_start())),
         (MAX_TIMESTAMP, _) => max_timestamp(broker, partition, end).await,
         (LATEST_TIERED | EARLIEST_PENDING_UPLOAD, _) => Ok(Found::NOTHING),
+        (DELAYED, _) => waits(broker, partition).await,
         (timestamp, _) if timestamp < 0 => Err(ErrorCode::InvalidRequest),
         (timestamp, _) => by_timestamp(broker, partition, timestamp, end).await,
     }
@@ -185,6 +191,20 @@ async fn max_timestamp(
         .ok_or(ErrorCode::UnknownServerError)?
         .filter(|found| found.offset < end);
     Ok(found.map_or(Found::NOTHING, Found::from))
+}
+
+/// How many delayed records wait, and when the next is due.
+async fn waits(broker: &Broker, partition: Arc<Partition>) -> Result<Found, ErrorCode> {
+    let look = move || partition.waits();
+    let found = spawn::blocking(broker.io().spawn.as_ref(), look)
+        .await
+        .ok_or(ErrorCode::UnknownServerError)?;
+    let waits = found.map_err(|error| wire_error::of_delay(&error))?;
+    Ok(Found {
+        offset: Offset(i64::try_from(waits.count).unwrap_or(i64::MAX)),
+        timestamp: waits.next_due_ms.unwrap_or(NONE),
+        leader_epoch: LeaderEpoch::NONE,
+    })
 }
 
 async fn by_timestamp(

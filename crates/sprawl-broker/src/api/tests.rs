@@ -39,6 +39,7 @@ mod admin;
 mod cluster;
 mod compaction;
 mod data;
+mod delayed;
 mod fetch;
 mod groups;
 mod hostile;

@@ -24,7 +24,7 @@ mod load;
 mod log;
 mod shard;
 mod share;
-mod timers;
+pub(crate) mod timers;
 mod topic;
 mod transaction;
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The timers of a shard, by id and by deadline. Deadlines are milliseconds of the monotonic clock.
 #[derive(Debug)]
-pub(super) struct Timers<T> {
+pub(crate) struct Timers<T> {
     deadlines: BTreeMap<T, u64>,
     order: BTreeSet<(u64, T)>,
 }
@@ -20,7 +20,7 @@ impl<T> Default for Timers<T> {
 
 impl<T: Clone + Ord> Timers<T> {
     /// Sets a timer, in place of an earlier setting. O(log timers).
-    pub(super) fn set(&mut self, timer: T, deadline_ms: u64) {
+    pub(crate) fn set(&mut self, timer: T, deadline_ms: u64) {
         if let Some(replaced) = self.deadlines.insert(timer.clone(), deadline_ms) {
             self.order.remove(&(replaced, timer.clone()));
         }
@@ -28,14 +28,14 @@ impl<T: Clone + Ord> Timers<T> {
     }
 
     /// Forgets a timer, if it is set.
-    pub(super) fn cancel(&mut self, timer: T) {
+    pub(crate) fn cancel(&mut self, timer: T) {
         if let Some(deadline_ms) = self.deadlines.remove(&timer) {
             self.order.remove(&(deadline_ms, timer));
         }
     }
 
     /// Takes the first timer that is due.
-    pub(super) fn take_due(&mut self, now_ms: u64) -> Option<T> {
+    pub(crate) fn take_due(&mut self, now_ms: u64) -> Option<T> {
         if self.next_deadline_ms()? > now_ms {
             return None;
         }
@@ -45,7 +45,7 @@ impl<T: Clone + Ord> Timers<T> {
     }
 
     /// The earliest deadline.
-    pub(super) fn next_deadline_ms(&self) -> Option<u64> {
+    pub(crate) fn next_deadline_ms(&self) -> Option<u64> {
         self.order.first().map(|(deadline_ms, _)| *deadline_ms)
     }
 }

@@ -10,18 +10,30 @@ use sprawl_core::partition::{CompletedTxn, ProducerStates};
 use sprawl_log::{
     AbortedTxn, AtLeastOne, PRODUCER_SNAPSHOT, Part, PartitionLog, ReadError, ReadRequest,
 };
+use sprawl_model::Offset;
 use sprawl_model::batch::{BatchHeader, EndTxnMarker, TxnOutcome};
 use sprawl_model::mutant::{Mutant, active};
+
+/// What replaying a log has told.
+pub(super) struct Replayed {
+    pub(super) producers: ProducerStates,
+    /// The first batch that was replayed and changes what waits for its delivery.
+    pub(super) first_change: Option<Offset>,
+}
 
 /// Rebuilds the producers' state and the index of aborted transactions. Blocking.
 pub(super) fn rebuild_producers(
     log: &Arc<PartitionLog>,
     now_ms: i64,
-) -> Result<ProducerStates, ReadError> {
+) -> Result<Replayed, ReadError> {
     let mut from = log.log_start();
     let mut producers = ProducerStates::new(from);
+    let mut first_change = None;
     if active(Mutant::DedupStateLostAtRestart) {
-        return Ok(producers);
+        return Ok(Replayed {
+            producers,
+            first_change,
+        });
     }
     if let Some((offset, bytes)) = log.load_snapshot(PRODUCER_SNAPSHOT) {
         match ProducerStates::decode(&bytes) {
@@ -39,6 +51,9 @@ pub(super) fn rebuild_producers(
     }
     for header in log.headers_from(from)? {
         let header = header?;
+        if header.attributes.changes_timers() {
+            first_change.get_or_insert(header.base_offset);
+        }
         if header.attributes.is_control() {
             let marker = read_marker(log, &header)?;
             let completed = producers.replay_control(&header, marker, now_ms);
@@ -50,7 +65,10 @@ pub(super) fn rebuild_producers(
             producers.replay(&header, now_ms);
         }
     }
-    Ok(producers)
+    Ok(Replayed {
+        producers,
+        first_change,
+    })
 }
 
 /// Tells the log of a transaction whose records readers must skip.

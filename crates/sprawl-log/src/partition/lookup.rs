@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use sprawl_model::batch::{BatchHeader, Records, payload};
+use sprawl_model::batch::{BatchHeader, Delivery, Records, delivery_of, payload, visible_part};
 use sprawl_model::limits::DECOMPRESSED_BYTES_MAX;
 use sprawl_model::{LeaderEpoch, Offset};
 
@@ -63,7 +63,7 @@ impl PartitionLog {
             .max()
             .filter(|largest| *largest >= 0)?;
         let found = match self.offset_for_timestamp(largest, self.log_end()) {
-            // The batch that bore it was emptied by compaction.
+            // The batch that bore it was emptied by compaction, or waits for its delivery.
             Ok(None) => self.max_kept_timestamp(),
             found => found,
         };
@@ -81,13 +81,31 @@ impl PartitionLog {
             let headers = self.some_headers(offset)?;
             let Some(last) = headers.last() else { break };
             offset = last.next_offset();
-            let kept = headers.iter().filter(|header| header.record_count > 0);
-            largest = largest.max(kept.map(|header| header.max_timestamp).max().unwrap_or(-1));
+            for header in headers {
+                largest = largest.max(self.visible_timestamp(&header)?);
+            }
         }
         if largest < 0 {
             return Ok(None);
         }
         self.offset_for_timestamp(largest, self.log_end())
+    }
+
+    /// Returns the largest timestamp of what consumers see of a batch; -1 where that is nothing.
+    fn visible_timestamp(&self, header: &BatchHeader) -> Result<i64, ReadError> {
+        if header.record_count == 0 || is_hidden(header) {
+            return Ok(-1);
+        }
+        if !header.attributes.holds_delayed() {
+            return Ok(header.max_timestamp);
+        }
+        let batch = self.read_batch(header.base_offset)?;
+        let seen = visible_part(&batch).map_err(|_| ReadError::Damaged {
+            from: header.base_offset,
+            to: header.next_offset(),
+        })?;
+        let seen = seen.and_then(|seen| BatchHeader::parse(&seen).ok());
+        Ok(seen.map_or(-1, |seen| seen.max_timestamp))
     }
 
     /// Returns the headers of all batches from the one that holds `offset`. Blocks while iterated.
@@ -134,7 +152,7 @@ impl PartitionLog {
             if header.base_offset >= end {
                 break;
             }
-            if header.max_timestamp < timestamp {
+            if header.max_timestamp < timestamp || is_hidden(&header) {
                 continue;
             }
             let mut batch = vec![0; header.size()];
@@ -162,9 +180,16 @@ impl PartitionLog {
             from: log_start,
             to: end,
         })?;
+        if is_hidden(&header) {
+            return Ok(None);
+        }
+        let holds_delayed = header.attributes.holds_delayed();
         let records = payload(batch, DECOMPRESSED_BYTES_MAX).map_err(|_| damaged(&header))?;
         for record in Records::new(&header, &records) {
             let record = record.map_err(|_| damaged(&header))?;
+            if holds_delayed && delivery_of(&record) != Ok(Delivery::Now) {
+                continue;
+            }
             if record.timestamp >= timestamp && record.offset >= log_start && record.offset < end {
                 return Ok(Some(TimestampOffset {
                     offset: record.offset,
@@ -232,6 +257,11 @@ impl PartitionLog {
         }
         Ok(headers)
     }
+}
+
+/// Says whether consumers see nothing of a batch.
+fn is_hidden(header: &BatchHeader) -> bool {
+    header.attributes.holds_delayed() && !header.attributes.is_mixed()
 }
 
 /// Iterates over batch headers in offset order, up to the log end when it was made; damaged ranges

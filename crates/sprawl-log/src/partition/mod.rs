@@ -12,6 +12,8 @@ mod lookup;
 mod read;
 pub(crate) mod recover;
 pub(crate) mod retain;
+pub(crate) mod timers;
+mod visible;
 mod waiters;
 mod write_behind;
 
@@ -39,6 +41,7 @@ pub use aborted::AbortedTxn;
 use hot::{HotBatch, HotQueue};
 pub use lookup::{Headers, TimestampOffset};
 pub use read::{AtLeastOne, FileRange, LogRead, Part, ReadRequest};
+pub use timers::{KeyHash, Timer, TimerChanges, TimerMeta, TimerStore, Waiting};
 use waiters::Waiters;
 pub use waiters::{Durable, Pending};
 pub(crate) use write_behind::{Run, RunWanted};
@@ -56,6 +59,8 @@ pub struct PartitionLog {
     journal_end: AtomicI64,
     /// The end of the last batch that asked for a sync.
     sync_end: AtomicI64,
+    /// Nothing at or above this offset is deleted; `i64::MAX` is no limit.
+    pinned_from: AtomicI64,
     /// Nothing is acknowledged before segments are synced up to here; -1 is none. Set when a
     /// partition leaves memory mode, since the journal alone does not hold the batches before.
     hold: AtomicI64,
@@ -347,10 +352,27 @@ impl PartitionLog {
         if before <= log_start {
             return Ok(log_start);
         }
+        let pinned_from = self.pinned_from();
+        if before > pinned_from {
+            return Err(LogError::Pinned { pinned_from });
+        }
         self.raise_log_start(before);
         let saved = self.save_log_start();
         self.shared.judge(saved)?;
         Ok(self.log_start())
+    }
+
+    /// Keeps everything at or above an offset, whatever retention says; `None` lifts that.
+    ///
+    /// The layer above says so before records that must not go are appended.
+    pub fn pin(&self, from: Option<Offset>) {
+        let from = from.map_or(i64::MAX, |from| from.0);
+        self.pinned_from.store(from, Ordering::Release);
+    }
+
+    /// Returns the offset from which on nothing is deleted.
+    pub fn pinned_from(&self) -> Offset {
+        Offset(self.pinned_from.load(Ordering::Acquire))
     }
 
     /// Saves bytes of the layer above under a name, complete to `offset`.

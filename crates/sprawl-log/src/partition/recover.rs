@@ -83,6 +83,7 @@ impl PartitionLog {
             durable_end: AtomicI64::new(0),
             journal_end: AtomicI64::new(0),
             sync_end: AtomicI64::new(0),
+            pinned_from: AtomicI64::new(i64::MAX),
             hold: AtomicI64::new(-1),
             size_bytes: AtomicU64::new(0),
             is_deleted: AtomicBool::new(false),

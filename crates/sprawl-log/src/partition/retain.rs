@@ -57,6 +57,7 @@ impl PartitionLog {
     fn doomed_segments(&self, now_ms: i64) -> Vec<Arc<Segment>> {
         let inner = self.inner();
         let (log_start, durable_end) = (self.log_start(), self.durable_end());
+        let kept_from = durable_end.min(self.pinned_from());
         let is_all_written = inner.segment_end == self.log_end();
         let mut excess = excess_bytes(&inner, self.size_bytes());
         let last = inner.segments.last_key_value().map(|(base, _)| *base);
@@ -69,7 +70,7 @@ impl PartitionLog {
             let is_below_start = meta.next_offset <= log_start && !is_active;
             let is_over_size = excess.is_some_and(|excess| excess >= meta.size) && meta.size > 0;
             let is_expired = inner.is_expired(&meta, now_ms);
-            let is_free = meta.next_offset <= durable_end && (!is_active || is_all_written);
+            let is_free = meta.next_offset <= kept_from && (!is_active || is_all_written);
             let is_emptied = meta.size == 0 && !is_active;
             let is_due = is_below_start || (meta.size > 0 && (is_over_size || is_expired));
             if !is_free || !(is_due || is_emptied) {

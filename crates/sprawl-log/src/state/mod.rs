@@ -28,6 +28,8 @@ pub enum ColumnFamily {
     Snapshot = 5,
     /// Aborted transactions.
     Aborted = 6,
+    /// Delayed records that wait.
+    Timer = 7,
 }
 
 /// Why the state store failed.

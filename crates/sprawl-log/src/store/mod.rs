@@ -25,6 +25,7 @@ use crate::journal::Journal;
 use crate::metrics as names;
 use crate::partition::PartitionLog;
 use crate::partition::retain::forget_partition;
+use crate::partition::timers;
 use crate::segment::{DELETED_SUFFIX, PARTITIONS_DIR, dir_name};
 use crate::settings::{LogSettings, PartitionConfig};
 use crate::state::{StateStore, WriteBatch};
@@ -204,6 +205,9 @@ impl LogStore {
         let mut changes = WriteBatch::default();
         forget_partition(self.shared.state.as_ref(), key, &mut changes)?;
         self.shared.state.write(changes)?;
+        // Whoever changes timers has done so, or sees that the partition is gone.
+        drop(self.shared.order_meta_writes());
+        timers::forget(self.shared.state.as_ref(), key)?;
         for entry in disk
             .read_dir(&doomed)
             .map_err(DiskError::at("list", &doomed))?

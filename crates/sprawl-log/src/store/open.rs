@@ -22,6 +22,7 @@ use crate::journal::scan::{self, LostFrames, Outcome, ScannedFrame, Start, TornT
 use crate::partition::PartitionLog;
 use crate::partition::recover::{CutSegment, Known, Replayed, Trust};
 use crate::partition::retain::forget_partition;
+use crate::partition::timers;
 use crate::segment::{DELETED_SUFFIX, PARTITIONS_DIR, SegmentMeta, dir_key, dir_name};
 use crate::settings::{LogSettings, PartitionConfig};
 use crate::state::record::{
@@ -425,6 +426,7 @@ impl Recovery {
         for (key, grave) in std::mem::take(&mut self.graves) {
             // The crash may have come between the new name and this.
             forget_partition(shared.state.as_ref(), key, &mut changes)?;
+            timers::forget(shared.state.as_ref(), key)?;
             worker.bury(grave);
         }
         shared.state.write(changes)?;

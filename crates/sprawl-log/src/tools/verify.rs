@@ -43,7 +43,9 @@ pub struct VerifyReport {
     pub batch_count: u64,
     /// Records in them.
     pub record_count: u64,
-    /// Bytes of those batches.
+    /// Batches that hold delayed records, delivered or not.
+    pub delayed_batch_count: u64,
+    /// Bytes of all those batches.
     pub batch_bytes: u64,
     /// Index entries compared with the segments.
     pub index_entry_count: u64,
@@ -158,6 +160,8 @@ impl Check<'_> {
             report.batch_count = report.batch_count.saturating_add(1);
             let records = u64::try_from(header.record_count).unwrap_or(0);
             report.record_count = report.record_count.saturating_add(records);
+            let holds_delayed = u64::from(header.attributes.holds_delayed());
+            report.delayed_batch_count = report.delayed_batch_count.saturating_add(holds_delayed);
             let bytes = u64::try_from(batch.len()).unwrap_or(u64::MAX);
             report.batch_bytes = report.batch_bytes.saturating_add(bytes);
             let done = self.done_bytes.saturating_add(walk.position());
