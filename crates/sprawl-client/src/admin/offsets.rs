@@ -20,6 +20,9 @@ pub enum OffsetSpec {
     MaxTimestamp,
     /// The first whose timestamp is this or later, in ms since the Unix epoch.
     Timestamp(i64),
+    /// No offset at all: how many delayed records wait, and as the timestamp when the next is due.
+    /// Only this broker knows it.
+    Delayed,
 }
 
 impl OffsetSpec {
@@ -29,6 +32,7 @@ impl OffsetSpec {
             Self::Earliest => -2,
             Self::MaxTimestamp => -3,
             Self::Timestamp(timestamp) => timestamp.max(0),
+            Self::Delayed => -1001,
         }
     }
 }

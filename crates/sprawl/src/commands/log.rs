@@ -103,6 +103,7 @@ struct Report {
     segment_count: u64,
     batch_count: u64,
     record_count: u64,
+    delayed_batch_count: u64,
     batch_bytes: u64,
     index_entry_count: u64,
     frame_count: u64,
@@ -154,6 +155,7 @@ fn summary(report: VerifyReport) -> Report {
         segment_count: report.segment_count,
         batch_count: report.batch_count,
         record_count: report.record_count,
+        delayed_batch_count: report.delayed_batch_count,
         batch_bytes: report.batch_bytes,
         index_entry_count: report.index_entry_count,
         frame_count: report.frame_count,
@@ -175,6 +177,12 @@ fn print(report: &Report) -> io::Result<()> {
         "{} index entries, {} journal frames",
         report.index_entry_count, report.frame_count
     ))?;
+    if report.delayed_batch_count > 0 {
+        output::line(&format!(
+            "{} batches hold delayed records",
+            report.delayed_batch_count
+        ))?;
+    }
     for place in report.torn_tails.iter().chain(&report.problems) {
         let position = place
             .position
@@ -285,7 +293,7 @@ fn text_line(dumped: &Dumped) -> String {
 
 fn header_text(header: &BatchHeader) -> String {
     format!(
-        "offsets {} to {}  epoch {}  producer {}/{}  sequence {}  {} bytes",
+        "offsets {} to {}  epoch {}  producer {}/{}  sequence {}  {} bytes{}",
         header.base_offset,
         header.last_offset(),
         header.leader_epoch,
@@ -293,7 +301,25 @@ fn header_text(header: &BatchHeader) -> String {
         header.producer_epoch,
         header.base_sequence,
         header.size(),
+        match delivery(header) {
+            None => String::new(),
+            Some(delivery) => format!("  {delivery}"),
+        },
     )
+}
+
+/// What a batch has to do with delayed delivery.
+fn delivery(header: &BatchHeader) -> Option<&'static str> {
+    let attributes = header.attributes;
+    if attributes.is_release() {
+        Some("released")
+    } else if !attributes.holds_delayed() {
+        None
+    } else if attributes.is_mixed() {
+        Some("partly delayed")
+    } else {
+        Some("delayed")
+    }
 }
 
 fn json_line(dumped: &Dumped) -> String {
@@ -363,6 +389,6 @@ fn header_json(header: &BatchHeader) -> serde_json::Value {
         "leader_epoch": header.leader_epoch, "producer_id": header.producer_id,
         "producer_epoch": header.producer_epoch, "base_sequence": header.base_sequence,
         "record_count": header.record_count, "max_timestamp": header.max_timestamp,
-        "size_bytes": header.size(),
+        "size_bytes": header.size(), "delivery": delivery(header),
     })
 }

@@ -1,4 +1,6 @@
-//! `sprawl topic`: create, list, describe, alter, delete.
+//! `sprawl topic`: create, list, describe, alter, delete, and what waits for its delivery.
+
+mod delayed;
 
 use std::collections::BTreeMap;
 
@@ -57,6 +59,13 @@ Examples:
   sprawl topic delete orders
   sprawl topic delete orders payments")]
     Delete(DeleteArgs),
+    /// Show how many records wait for their delivery, and take back those of a key
+    #[command(after_help = "\
+Examples:
+  sprawl topic delayed reminders
+  sprawl topic delayed reminders --json | jq '[.[].pending] | add'
+  sprawl topic delayed reminders --cancel order-17")]
+    Delayed(delayed::DelayedArgs),
 }
 
 #[derive(Debug, Args)]
@@ -133,6 +142,7 @@ pub(crate) async fn run(io: Io, args: TopicArgs) -> anyhow::Result<()> {
         TopicCommand::Describe(args) => describe(&admin, args).await,
         TopicCommand::Alter(args) => alter(&admin, args).await,
         TopicCommand::Delete(args) => delete(&admin, args).await,
+        TopicCommand::Delayed(args) => delayed::run(&admin, args).await,
     }
 }
 

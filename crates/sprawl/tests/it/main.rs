@@ -6,6 +6,7 @@
 //! - `transactions`: transactional ids and producers
 //! - `log`: checking and printing a stopped data directory
 //! - `crash`: kill -9 under load
+//! - `delayed`: delayed delivery across kills
 //! - `tour`: README's five-minute tour
 
 #![allow(
@@ -15,6 +16,7 @@
 )]
 
 mod crash;
+mod delayed;
 mod groups;
 mod log;
 mod node;
