@@ -174,7 +174,7 @@ fn kill_during_recovery(
 }
 
 /// A moment of a round, the same for the same seed.
-fn moment(seed: u64, round: u64, range: &std::ops::Range<u64>) -> u64 {
+pub(crate) fn moment(seed: u64, round: u64, range: &std::ops::Range<u64>) -> u64 {
     range.start + xxh3_64_with_seed(&round.to_le_bytes(), seed) % (range.end - range.start)
 }
 

@@ -16,7 +16,7 @@ use sprawl_conformance::bank::judge::Promise;
 use sprawl_conformance::crash::{self, DrillOptions};
 use sprawl_conformance::row::{self, Counts, Coverage, Row};
 use sprawl_conformance::run::{Extent, Peer, RunOptions};
-use sprawl_conformance::{clients, page, run, sprawl};
+use sprawl_conformance::{clients, delay, page, run, sprawl};
 
 #[derive(Debug, Parser)]
 #[command(about = "Foreign clients, unchanged, run against the broker")]
@@ -52,6 +52,21 @@ enum Verb {
         #[arg(long, default_value_t = 30)]
         rounds: u64,
         /// Chooses what and when
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+        /// A broker setting
+        #[arg(long = "set", value_name = "NAME=VALUE")]
+        settings: Vec<String>,
+    },
+    /// Sends and cancels delayed records while the server is killed, then checks that each was
+    /// delivered once, when it was due, in order
+    DelayDrill {
+        #[command(flatten)]
+        server: ServerArgs,
+        /// How often the server is killed
+        #[arg(long, default_value_t = 15)]
+        rounds: u64,
+        /// Chooses the moments
         #[arg(long, default_value_t = 0)]
         seed: u64,
         /// A broker setting
@@ -136,6 +151,12 @@ fn main() -> Result<ExitCode> {
             seed,
             settings,
         } => bank_drill(server, rounds, seed, &settings),
+        Verb::DelayDrill {
+            server,
+            rounds,
+            seed,
+            settings,
+        } => delay_drill(server, rounds, seed, &settings),
         Verb::Setup => set_up(),
         Verb::Serve {
             server,
@@ -244,6 +265,34 @@ fn bank_drill(server: ServerArgs, rounds: u64, seed: u64, settings: &[String]) -
         return Ok(ExitCode::SUCCESS);
     }
     println!("histories and data are kept in {}", drill.folder.display());
+    Ok(ExitCode::FAILURE)
+}
+
+fn delay_drill(
+    server: ServerArgs,
+    rounds: u64,
+    seed: u64,
+    settings: &[String],
+) -> Result<ExitCode> {
+    let options = DrillOptions {
+        peer: server.peer()?,
+        rounds,
+        seed,
+        settings: pairs(settings)?,
+    };
+    let drill = delay::drill(&options, &|line| println!("{line}"))?;
+    for breach in &drill.breaches {
+        println!("{breach}");
+    }
+    println!("{rounds} kills with seed {seed}: {}", drill.summary);
+    if drill.breaches.is_empty() {
+        std::fs::remove_dir_all(drill.folder.join("data"))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    println!(
+        "what was sent and data are kept in {}",
+        drill.folder.display()
+    );
     Ok(ExitCode::FAILURE)
 }
 
