@@ -5,8 +5,8 @@
 //! registries; [`clients`] lists the clients, [`run`] runs them, [`row`] and [`page`] tell what
 //! came of it, [`not_yet`] what waits for the broker; [`crash`] kills the server under load and
 //! reads back; [`bank`] does the same to transactions, with [`proxy`] holding and doubling
-//! requests; [`delay`] does it to delayed records. `docs/conformance.md` has the results, `conformance/` the client programs and the
-//! pins.
+//! requests; [`delay`] does it to delayed records. `docs/conformance.md` has the results,
+//! `conformance/` the client programs and the pins.
 //!
 //! Invariant: a case must pass against a real Apache Kafka before it may judge Sprawl.
 #![allow(

@@ -1,8 +1,8 @@
 //! The task that applies what was produced and releases what is due, for all partitions in turn.
 //!
 //! It sleeps until a partition changes or its next record is due, never longer than
-//! [`PAUSE_MAX`] while records wait, since a wall clock may be set. A round gives each partition one
-//! release, so that none waits for another's backlog, and ends when all of them are durable.
+//! [`PAUSE_MAX`] while records wait, since a wall clock may be set. A round gives each partition
+//! one release, so that none waits for another's backlog, and ends when all of them are durable.
 
 use std::sync::Arc;
 use std::time::Duration;

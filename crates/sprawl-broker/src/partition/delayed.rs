@@ -129,8 +129,8 @@ impl Delayed {
         self.holds.load(Ordering::Acquire)
     }
 
-    /// Says that a batch which changes timers is about to be appended at the log's end. Called under
-    /// the sequencer's lock.
+    /// Says that a batch which changes timers is about to be appended at the log's end. Called
+    /// under the sequencer's lock.
     ///
     /// Errors: the state store does not take it; nothing may be appended then, since after a crash
     /// nobody would look for the batch.

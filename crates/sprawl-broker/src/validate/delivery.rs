@@ -59,8 +59,8 @@ impl Deliveries {
         self.held_count == 0
     }
 
-    /// Builds the batch that waits in the log: relative times are absolute in it, and its attributes
-    /// say that it holds delayed records.
+    /// Builds the batch that waits in the log: relative times are absolute in it, and its
+    /// attributes say that it holds delayed records.
     pub(super) fn hold(
         &self,
         header: &BatchHeader,

@@ -1,5 +1,5 @@
-//! Where a partition's delayed records wait: one entry per record by due time, one by offset, one by
-//! key, all in the state store.
+//! Where a partition's delayed records wait: one entry per record by due time, one by offset, one
+//! by key, all in the state store.
 //!
 //! The log is the truth. What is here is the result of applying its batches up to
 //! [`TimerMeta::applied_end`], and changes are written together with that offset; so after a crash

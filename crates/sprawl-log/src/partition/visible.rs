@@ -1,8 +1,8 @@
 //! What consumers see of a log that holds delayed records: everything else.
 //!
 //! A read goes as it always does; then the batches that wait are taken out by their headers, and of
-//! those with other records as well a copy is made without. Where nothing is left, one control batch
-//! leads the reader on, so that it neither stands still nor reads the same batches again.
+//! those with other records as well a copy is made without. Where nothing is left, one control
+//! batch leads the reader on, so that it neither stands still nor reads the same batches again.
 
 use bytes::{Bytes, BytesMut};
 use sprawl_model::batch::{BatchHeader, gap, visible_part};
