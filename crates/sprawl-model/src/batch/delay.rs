@@ -2,12 +2,12 @@
 //! attributes.
 //!
 //! A record asks for it by a header: [`DELIVER_AT`] (ms since the Unix epoch), [`DELIVER_AFTER`]
-//! (ms from when the broker took it) or, to take back what waits under its key, [`DELIVER_CANCEL`]. A
-//! batch with such records *holds* them: attribute bit 7 says so, bit 8 that it has records for
-//! everybody as well. Readers get what [`visible_part`] leaves. When records are due the broker
-//! appends them again in a batch with attribute bit 9, each with the offset of its original in
-//! [`DELAYED_OFFSET`]; so the log alone tells what still waits. Kafka leaves these bits unused, and
-//! its clients pass over them.
+//! (ms from when the broker took it) or, to take back what waits under its key,
+//! [`DELIVER_CANCEL`]. A batch with such records *holds* them: attribute bit 7 says so, bit 8 that
+//! it has records for everybody as well. Readers get what [`visible_part`] leaves. When records are
+//! due the broker appends them again in a batch with attribute bit 9, each with the offset of its
+//! original in [`DELAYED_OFFSET`]; so the log alone tells what still waits. Kafka leaves these bits
+//! unused, and its clients pass over them.
 //!
 //! Source: `docs/adr/0010-delayed-delivery.md`; no Kafka broker has this.
 
