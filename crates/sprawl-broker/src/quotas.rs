@@ -342,21 +342,25 @@ fn throttle(broker: &Broker, context: &RequestContext, (kind, throttle_ms): (Quo
     }
 }
 
+/// Charges a use and mutes its client above the quota; without one not even the clock is read.
+fn charge(broker: &Broker, context: &RequestContext, (kind, value): (QuotaKind, f64)) {
+    let quotas = &broker.quotas;
+    if quotas.is_active(kind) {
+        let now_ms = ms(broker.io().clock.monotonic());
+        let throttle_ms = quotas.record(kind, context, value, now_ms);
+        throttle(broker, context, (kind, throttle_ms));
+    }
+}
+
 /// Charges the time that a request took.
 pub(crate) fn charge_time(broker: &Broker, context: &RequestContext, spent: Duration) {
-    let kind = QuotaKind::Request;
-    let (quotas, now_ms) = (&broker.quotas, ms(broker.io().clock.monotonic()));
     let percent = spent.as_secs_f64() * 100.0;
-    let throttle_ms = quotas.record(kind, context, percent, now_ms);
-    throttle(broker, context, (kind, throttle_ms));
+    charge(broker, context, (QuotaKind::Request, percent));
 }
 
 /// Charges the bytes of a produce request.
 pub(crate) fn charge_produce(broker: &Broker, context: &RequestContext) {
-    let kind = QuotaKind::Produce;
-    let (quotas, now_ms) = (&broker.quotas, ms(broker.io().clock.monotonic()));
-    let throttle_ms = quotas.record(kind, context, context.size as f64, now_ms);
-    throttle(broker, context, (kind, throttle_ms));
+    charge(broker, context, (QuotaKind::Produce, context.size as f64));
 }
 
 /// Whether a fetch may return what it read.
@@ -375,14 +379,13 @@ pub(crate) fn charge_fetch(
     (size, spent): (usize, Duration),
 ) -> FetchVerdict {
     let kind = QuotaKind::Fetch;
-    let (quotas, now_ms) = (&broker.quotas, ms(broker.io().clock.monotonic()));
     charge_time(broker, context, spent);
-    let throttle_ms = quotas.record(kind, context, size as f64, now_ms);
-    throttle(broker, context, (kind, throttle_ms));
+    charge(broker, context, (kind, size as f64));
     if !context.peer.mute.is_set() {
         return FetchVerdict::Return;
     }
-    quotas.record(kind, context, -(size as f64), now_ms);
+    let now_ms = ms(broker.io().clock.monotonic());
+    broker.quotas.record(kind, context, -(size as f64), now_ms);
     FetchVerdict::Throttle
 }
 
@@ -395,19 +398,37 @@ pub(crate) fn throttle_time_ms(broker: &Broker, context: &RequestContext) -> i32
     i32::try_from(left.as_millis()).unwrap_or(i32::MAX)
 }
 
+/// Measures how much time of a thread a request takes, where that is limited.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stopwatch {
+    started: Option<Duration>,
+}
+
+impl Stopwatch {
+    /// Begins to measure.
+    pub(crate) fn start(broker: &Broker) -> Self {
+        let is_limited = broker.quotas.is_active(QuotaKind::Request);
+        Self {
+            started: is_limited.then(|| broker.io().clock.monotonic()),
+        }
+    }
+
+    /// What has passed; nothing where time is not limited.
+    pub(crate) fn spent(self, broker: &Broker) -> Duration {
+        self.started.map_or(Duration::ZERO, |started| {
+            broker.io().clock.monotonic().saturating_sub(started)
+        })
+    }
+}
+
 /// Runs a request's work and says how much time of a thread it took, where that is limited.
 pub(crate) async fn timed<F: Future>(broker: &Broker, work: F) -> (F::Output, Duration) {
     let mut work = pin!(work);
-    let is_limited = broker.quotas.is_active(QuotaKind::Request);
     let mut spent = Duration::ZERO;
     let output = std::future::poll_fn(|context| {
-        if !is_limited {
-            return work.as_mut().poll(context);
-        }
-        let clock = &broker.io().clock;
-        let started = clock.monotonic();
+        let watch = Stopwatch::start(broker);
         let polled = work.as_mut().poll(context);
-        spent += clock.monotonic().saturating_sub(started);
+        spent += watch.spent(broker);
         polled
     })
     .await;

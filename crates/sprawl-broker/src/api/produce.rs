@@ -25,7 +25,7 @@ use sprawl_protocol::{ErrorCode, ProduceRequest, StrBytes};
 use crate::broker::Broker;
 use crate::dispatch::{BadRequest, RequestContext};
 use crate::partition::Partition;
-use crate::quotas;
+use crate::quotas::{self, Stopwatch};
 use crate::replicated_log::{Appended, ReplicatedLog};
 use crate::validate::{self, InvalidBatch, RawBatch, RecordError, Rules, ValidBatch};
 use crate::wire_error;
@@ -136,8 +136,7 @@ pub(crate) fn begin(
 
 /// Appends every batch of a request without a transaction and returns the waits.
 fn append(broker: &Broker, context: &RequestContext, request: ProduceRequest) -> PendingProduce {
-    let clock = &broker.io().clock;
-    let started = clock.monotonic();
+    let watch = Stopwatch::start(broker);
     let acks = parse_acks(request.acks);
     let refused = acks.err();
     let topics = request
@@ -145,9 +144,8 @@ fn append(broker: &Broker, context: &RequestContext, request: ProduceRequest) ->
         .into_iter()
         .map(|topic| append_topic(broker, context, topic, refused))
         .collect();
-    let spent = clock.monotonic().saturating_sub(started);
     PendingProduce {
-        spent,
+        spent: watch.spent(broker),
         acks,
         topics,
     }

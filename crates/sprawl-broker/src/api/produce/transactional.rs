@@ -24,6 +24,7 @@ use super::{
 use crate::broker::Broker;
 use crate::dispatch::RequestContext;
 use crate::partition::Partition;
+use crate::quotas::Stopwatch;
 use crate::transaction::{self, Admission};
 use crate::validate::{RawBatch, ValidBatch};
 use crate::wire_error;
@@ -65,10 +66,9 @@ pub(super) fn begin(
     let Some(transactional_id) = request.transactional_id.clone() else {
         return Begun::Appended(super::append(broker, context, request));
     };
-    let clock = &broker.io().clock;
-    let started = clock.monotonic();
+    let watch = Stopwatch::start(broker);
     let mut prepared = prepare(broker, context, request);
-    prepared.spent = clock.monotonic().saturating_sub(started);
+    prepared.spent = watch.spent(broker);
     prepared.refuse_several_producers();
     let Some((producer, asked)) = prepared.unknown_partitions() else {
         return Begun::Appended(prepared.append(broker, context.version, Vec::new()));
@@ -193,8 +193,7 @@ impl Prepared {
         version: i16,
         answers: Vec<Result<(), ErrorCode>>,
     ) -> PendingProduce {
-        let clock = &broker.io().clock;
-        let started = clock.monotonic();
+        let watch = Stopwatch::start(broker);
         let mut answers = answers.into_iter();
         let topics = self.topics.into_iter().map(|topic| {
             let partitions = topic.partitions.into_iter().map(|(index, prepared)| {
@@ -214,9 +213,8 @@ impl Prepared {
             }
         });
         let topics = topics.collect();
-        let spent = clock.monotonic().saturating_sub(started);
         PendingProduce {
-            spent: self.spent.saturating_add(spent),
+            spent: self.spent.saturating_add(watch.spent(broker)),
             topics,
             acks: self.acks,
         }
