@@ -10,8 +10,9 @@ use openraft::{BasicNode, Config, ServerState, SnapshotPolicy};
 use sprawl_core::metadata::{MetadataCommand, MetadataImage, MetadataReply};
 use sprawl_io::spawn::blocking;
 use sprawl_io::{Io, Random};
-use sprawl_model::BrokerId;
+use sprawl_model::{BrokerId, kafka_uuid};
 use tokio::sync::watch;
+use uuid::Uuid;
 
 use crate::error::{MetaFileError, OpenError, ProposeError};
 use crate::files::MetaDir;
@@ -177,7 +178,7 @@ impl Metadata {
         }
     }
 
-    /// Gives a new cluster its id, in the form Kafka gives: 16 random bytes in base64url.
+    /// Gives a new cluster its id, in the form Kafka gives.
     async fn begin_cluster(
         &self,
         random: &dyn Random,
@@ -188,7 +189,7 @@ impl Metadata {
         }
         let mut bytes = [0; 16];
         random.fill(&mut bytes);
-        let cluster_id = base64url(&bytes);
+        let cluster_id = kafka_uuid(Uuid::from_bytes(bytes));
         let command = MetadataCommand::Initialize {
             cluster_id,
             features,
@@ -249,41 +250,5 @@ fn check_size(command: &MetadataCommand) -> Result<(), ProposeError> {
 fn unavailable(reason: impl ToString) -> OpenError {
     OpenError::Unavailable {
         reason: reason.to_string(),
-    }
-}
-
-/// Base64 with the URL alphabet and no padding (RFC 4648, section 5).
-fn base64url(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let mut text = String::new();
-    for chunk in bytes.chunks(3) {
-        let mut group = [0; 3];
-        group[..chunk.len()].copy_from_slice(chunk);
-        let [a, b, c] = group;
-        let sextets = [
-            a >> 2,
-            (a & 0x03) << 4 | b >> 4,
-            (b & 0x0f) << 2 | c >> 6,
-            c & 0x3f,
-        ];
-        for sextet in sextets.iter().take(chunk.len() + 1) {
-            text.push(char::from(ALPHABET[usize::from(*sextet)]));
-        }
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn cluster_id_is_base64url_without_padding() {
-        assert_eq!(base64url(b""), "");
-        assert_eq!(base64url(b"f"), "Zg");
-        assert_eq!(base64url(b"fo"), "Zm8");
-        assert_eq!(base64url(b"foobar"), "Zm9vYmFy");
-        assert_eq!(base64url(&[0xff; 16]).len(), 22);
-        assert_eq!(base64url(&[0xfb, 0xff]), "-_8");
     }
 }

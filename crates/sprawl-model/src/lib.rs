@@ -8,8 +8,10 @@ pub mod compression;
 pub mod ids;
 pub mod limits;
 pub mod mutant;
+mod uuid_text;
 
 pub use ids::{
     BrokerEpoch, BrokerId, LeaderEpoch, Offset, PartitionId, PartitionKey, ProducerEpoch,
     ProducerId, ProducerIdAndEpoch, Sequence, TenantId, TopicId, TopicPartition,
 };
+pub use uuid_text::{kafka_uuid, parse_kafka_uuid};

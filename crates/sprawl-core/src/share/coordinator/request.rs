@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use sprawl_model::{Offset, TopicId};
-use uuid::Uuid;
+use sprawl_model::{Offset, TopicId, kafka_uuid, parse_kafka_uuid};
 
 use super::state::ShareState;
 use crate::coordinator::{Event, Token};
@@ -45,45 +44,6 @@ impl ShareStateKey {
             partition,
         })
     }
-}
-
-/// The alphabet of base64 for addresses, in which Kafka writes ids.
-const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
-/// How many letters an id has.
-const LETTERS: usize = 22;
-
-/// Writes an id as Kafka does.
-fn kafka_uuid(id: Uuid) -> String {
-    let bits = id.as_u128();
-    let letter = |at: usize| {
-        // The last letter has the last two bits, with four zeros after them.
-        let six = match (LETTERS - 1 - at)
-            .checked_mul(6)
-            .map(|shift| shift.checked_sub(4))
-        {
-            Some(Some(shift)) => bits >> shift,
-            _ => bits << 4,
-        };
-        char::from(ALPHABET[(six & 0x3f) as usize])
-    };
-    (0..LETTERS).map(letter).collect()
-}
-
-fn parse_kafka_uuid(text: &str) -> Option<Uuid> {
-    if text.len() != LETTERS {
-        return None;
-    }
-    let mut bits: u128 = 0;
-    for (at, byte) in text.bytes().enumerate() {
-        let six = ALPHABET.iter().position(|letter| *letter == byte)? as u128;
-        if at + 1 < LETTERS {
-            bits = (bits << 6) | six;
-        } else {
-            bits = (bits << 2) | (six >> 4);
-        }
-    }
-    Some(Uuid::from_u128(bits))
 }
 
 /// A change of a share-partition's state.
@@ -215,6 +175,8 @@ pub enum ShareStateError {
 
 #[cfg(test)]
 mod tests {
+    use uuid::Uuid;
+
     use super::*;
 
     #[test]
