@@ -4,15 +4,14 @@
 
 use sprawl_core::group::{Assignment, DescribedConsumer, DescribedConsumerGroup, MemberProtocol};
 use sprawl_core::metadata::MetadataImage;
+use sprawl_protocol::StrBytes;
 use sprawl_protocol::messages::consumer_group_describe_response as wire;
 use sprawl_protocol::messages::{
-    ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse, GroupId, TopicName,
+    ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse, GroupId,
 };
-use sprawl_protocol::{ErrorCode, StrBytes};
 
-use crate::authorized_operations;
+use super::described_group::{self, Kind, named, subscribed};
 use crate::broker::Broker;
-use crate::coordinator::of_coordinator;
 use crate::dispatch::RequestContext;
 use crate::features;
 
@@ -22,43 +21,28 @@ pub(crate) fn handle(
     _context: &RequestContext,
     request: ConsumerGroupDescribeRequest,
 ) -> ConsumerGroupDescribeResponse {
-    let operations = if request.include_authorized_operations {
-        authorized_operations::GROUP
-    } else {
-        authorized_operations::NOT_ASKED
-    };
-    let groups = request.group_ids.into_iter().map(|group_id| {
-        let described = describe(broker, group_id);
-        if described.error_code == ErrorCode::None.number() {
-            described.with_authorized_operations(operations)
-        } else {
-            described
-        }
-    });
+    let operations = described_group::operations(request.include_authorized_operations);
+    let groups = request.group_ids.into_iter();
+    let groups = groups.map(|group_id| describe(broker, group_id, operations));
     ConsumerGroupDescribeResponse::default().with_groups(groups.collect())
 }
 
-fn describe(broker: &Broker, group_id: GroupId) -> wire::DescribedGroup {
-    let described = wire::DescribedGroup::default().with_group_id(group_id.clone());
-    if !features::is_at_least(&broker.image(), features::GROUP_VERSION, 1) {
-        return described.with_error_code(ErrorCode::UnsupportedVersion.number());
-    }
-    if group_id.is_empty() {
-        return described.with_error_code(ErrorCode::InvalidGroupId.number());
-    }
-    match broker
-        .coordinator
-        .read(&group_id, |groups| groups.describe_consumer(&group_id))
-    {
-        Ok(Ok(group)) => fill(described, group, &broker.image()),
-        // Whatever the reason, there is no consumer group to describe.
-        Ok(Err(_)) => {
-            let message = format!("Group {} is not a consumer group.", group_id.0);
-            described
-                .with_error_code(ErrorCode::GroupIdNotFound.number())
-                .with_error_message(Some(StrBytes::from_string(message)))
-        }
-        Err(error) => described.with_error_code(of_coordinator(error).number()),
+fn describe(broker: &Broker, group_id: GroupId, operations: i32) -> wire::DescribedGroup {
+    let image = broker.image();
+    let kind = Kind {
+        name: "consumer",
+        is_served: features::is_at_least(&image, features::GROUP_VERSION, 1),
+    };
+    let coordinator = &broker.coordinator;
+    let checked = described_group::check(kind, &group_id, || {
+        coordinator.read(&group_id, |groups| groups.describe_consumer(&group_id))
+    });
+    let described = wire::DescribedGroup::default().with_group_id(group_id);
+    match checked {
+        Ok(group) => fill(described, group, &image).with_authorized_operations(operations),
+        Err(refused) => described
+            .with_error_code(refused.code.number())
+            .with_error_message(refused.message),
     }
 }
 
@@ -77,8 +61,6 @@ fn fill(
 }
 
 fn member(member: DescribedConsumer, image: &MetadataImage) -> wire::Member {
-    let topics = member.topics.into_iter();
-    let topics = topics.map(|topic| TopicName(StrBytes::from_string(topic)));
     wire::Member::default()
         .with_member_id(StrBytes::from_string(member.member_id))
         .with_instance_id(member.instance_id.map(StrBytes::from_string))
@@ -86,7 +68,7 @@ fn member(member: DescribedConsumer, image: &MetadataImage) -> wire::Member {
         .with_member_epoch(member.member_epoch)
         .with_client_id(StrBytes::from_string(member.client_id))
         .with_client_host(StrBytes::from_string(member.client_host))
-        .with_subscribed_topic_names(topics.collect())
+        .with_subscribed_topic_names(subscribed(member.topics))
         .with_subscribed_topic_regex(member.regex.map(StrBytes::from_string))
         .with_assignment(assignment(&member.assignment, image))
         .with_target_assignment(assignment(&member.target, image))
@@ -96,15 +78,12 @@ fn member(member: DescribedConsumer, image: &MetadataImage) -> wire::Member {
         })
 }
 
-/// Topics that are gone have no name and are left out, as Kafka does.
 fn assignment(assignment: &Assignment, image: &MetadataImage) -> wire::Assignment {
-    let topics = assignment.iter().filter_map(|(topic_id, partitions)| {
-        let topic = image.topic_by_id(*topic_id)?;
-        let named = wire::TopicPartitions::default()
-            .with_topic_id(topic_id.0)
-            .with_topic_name(TopicName(StrBytes::from_string(topic.name.clone())))
-            .with_partitions(partitions.iter().copied().collect());
-        Some(named)
+    let topics = named(assignment, image).map(|(topic_id, name, partitions)| {
+        wire::TopicPartitions::default()
+            .with_topic_id(topic_id)
+            .with_topic_name(name)
+            .with_partitions(partitions)
     });
     wire::Assignment::default().with_topic_partitions(topics.collect())
 }

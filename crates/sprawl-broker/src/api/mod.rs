@@ -40,6 +40,7 @@ pub(crate) mod describe_share_group_offsets;
 pub(crate) mod describe_topic_partitions;
 pub(crate) mod describe_transactions;
 pub(crate) mod describe_user_scram_credentials;
+mod described_group;
 pub(crate) mod elect_leaders;
 pub(crate) mod end_txn;
 pub(crate) mod expire_delegation_token;

@@ -6,6 +6,7 @@
 use kafka_protocol::protocol::StrBytes;
 use uuid::Uuid;
 
+pub use super::share_fetch_request::AcknowledgementBatch;
 use crate::wire::structure;
 
 structure! {
@@ -41,17 +42,5 @@ structure! {
         partition_index: i32, 1..=2;
         /// What became of them.
         acknowledgement_batches: Vec<AcknowledgementBatch>, 1..=2;
-    }
-}
-
-structure! {
-    /// What became of a run of records.
-    AcknowledgementBatch {
-        /// The first offset.
-        first_offset: i64, 1..=2;
-        /// The last offset.
-        last_offset: i64, 1..=2;
-        /// One for all or one each: 0 gap, 1 accept, 2 release, 3 reject, 4 renew.
-        acknowledge_types: Vec<i8>, 1..=2;
     }
 }
