@@ -1,6 +1,8 @@
 // kafka-clients, administration of one broker: quotas, credentials, features, the quorum, elections,
 // reassignments, log directories, and what compaction leaves.
 
+import java.net.URI;
+import java.net.http.*;
 import java.time.Duration;
 import java.util.*;
 import java.util.concurrent.*;
@@ -15,6 +17,8 @@ import org.apache.kafka.common.quota.*;
 import org.apache.kafka.common.resource.*;
 
 public final class Administration extends Conformance {
+    static final HttpClient HTTP = HttpClient.newHttpClient();
+
     static Map<String, Case> cases() {
         Map<String, Case> cases = new LinkedHashMap<>();
         cases.put("quotas-alter-and-describe", Administration::quotas);
@@ -33,6 +37,7 @@ public final class Administration extends Conformance {
         cases.put("replica-log-dirs", Administration::replicaLogDirs);
         cases.put("unregister-unknown-broker", Administration::unregister);
         cases.put("client-metrics-configs", Administration::clientMetrics);
+        cases.put("push-telemetry", Administration::pushTelemetry);
         cases.put("config-resources-by-type", Administration::configResources);
         cases.put("default-broker-config", Administration::defaultBrokerConfig);
         cases.put("compaction-keeps-the-latest", Administration::compaction);
@@ -43,8 +48,7 @@ public final class Administration extends Conformance {
     }
 
     public static void main(String[] args) throws Exception {
-        main(cases(), Map.of("delegation-tokens", "security is a later part of the broker",
-            "push-telemetry", "Apache Kafka answers it only with a plug-in for telemetry"), 3);
+        main(cases(), Map.of("delegation-tokens", "security is a later part of the broker"), 3);
     }
 
     static ClientQuotaEntity entity(String... pairs) {
@@ -325,6 +329,39 @@ public final class Administration extends Conformance {
             alter(type, name, key, null, AlterConfigOp.OpType.DELETE, false);
         eventually("gone", () -> !get(admin.listConfigResources(Set.of(type), new ListConfigResourcesOptions()).all())
             .contains(new ConfigResource(type, name)));
+    }
+
+    /** Pushing is on by default in every client; a subscription is all that it takes (KIP-714). */
+    static void pushTelemetry() throws Exception {
+        String subscription = fresh("subscription");
+        String client = fresh("client");
+        var type = ConfigResource.Type.CLIENT_METRICS;
+        alter(type, subscription, "interval.ms", "200", AlterConfigOp.OpType.SET, false);
+        alter(type, subscription, "match", "client_id=" + client, AlterConfigOp.OpType.SET, false);
+        alter(type, subscription, "metrics", "org.apache.kafka.producer.", AlterConfigOp.OpType.SET, false);
+        eventually("the subscription", () -> get(admin.listConfigResources(Set.of(type),
+            new ListConfigResourcesOptions()).all()).contains(new ConfigResource(type, subscription)));
+        String name = topic(1, Map.of());
+        try (var producer = producer(Map.of("client.id", client))) {
+            String id = producer.clientInstanceId(Duration.ofSeconds(SECONDS)).toString();
+            for (int n = 0; n < 50; n++)
+                producer.send(new ProducerRecord<>(name, "v" + n)).get(SECONDS, TimeUnit.SECONDS);
+            eventually("its 50 records, as it counts them", () ->
+                pushed("kafka_client_producer_record_send_total", id) == 50.0);
+            eventually("a gauge", () -> pushed("kafka_client_producer_request_latency_avg", id) > 0.0);
+        }
+        alter(type, subscription, "metrics", null, AlterConfigOp.OpType.DELETE, false);
+        alter(type, subscription, "interval.ms", null, AlterConfigOp.OpType.DELETE, false);
+        alter(type, subscription, "match", null, AlterConfigOp.OpType.DELETE, false);
+    }
+
+    /** The value that a client instance pushed last, as the server's metrics show it. */
+    static double pushed(String metric, String instance) throws Exception {
+        var request = HttpRequest.newBuilder(URI.create(System.getenv("METRICS"))).build();
+        String text = HTTP.send(request, HttpResponse.BodyHandlers.ofString()).body();
+        return text.lines().filter(line -> line.startsWith(metric + "{") && line.contains('"' + instance + '"'))
+            .mapToDouble(line -> Double.parseDouble(line.substring(line.lastIndexOf(' ') + 1)))
+            .findFirst().orElse(Double.NaN);
     }
 
     static void configResources() throws Exception {

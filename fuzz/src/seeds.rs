@@ -6,7 +6,10 @@ const GOLDEN: &str = include_str!("../../crates/sprawl-protocol/tests/golden/kaf
 
 fn main() -> std::io::Result<()> {
     let messages = sprawl_fuzz::corpus::targets(GOLDEN);
-    for target in messages.into_iter().chain(sprawl_fuzz::disk::targets()) {
+    let others = sprawl_fuzz::disk::targets()
+        .into_iter()
+        .chain(sprawl_fuzz::telemetry::targets());
+    for target in messages.into_iter().chain(others) {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("corpus")
             .join(target.name);

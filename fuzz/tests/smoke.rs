@@ -33,3 +33,10 @@ fn a_damaged_journal_opens_or_says_why_not() {
 fn a_damaged_segment_opens_or_says_why_not() {
     run(&sprawl_fuzz::disk::targets()[1], 300);
 }
+
+#[test]
+fn damaged_client_metrics_are_read_or_refused() {
+    for target in sprawl_fuzz::telemetry::targets() {
+        run(&target, 5_000);
+    }
+}

@@ -25,6 +25,7 @@ use crate::partitions::{Partitions, ReconcileError};
 use crate::producer_ids::ProducerIds;
 use crate::quotas::ClientQuotas;
 use crate::share::ShareGroups;
+use crate::telemetry::Telemetry;
 
 /// The client id under which Kafka's own admin tools may write to internal topics.
 const ADMIN_CLIENT_ID: &str = "__admin_client";
@@ -56,6 +57,7 @@ pub(crate) struct Broker {
     /// What decoded requests take.
     pub(crate) decoded: DecodedMemory,
     pub(crate) quotas: ClientQuotas,
+    pub(crate) telemetry: Telemetry,
     pub(crate) metrics: BrokerMetrics,
     pub(crate) stop: Stop,
 }

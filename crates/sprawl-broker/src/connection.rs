@@ -17,8 +17,8 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -70,6 +70,25 @@ pub(crate) struct Peer {
     pub(crate) address: SocketAddr,
     /// Until when it is not listened to.
     pub(crate) mute: Mute,
+    /// What it is made with.
+    pub(crate) software: Software,
+}
+
+/// A client's software and its version, once it has said so (KIP-511).
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Software(Arc<OnceLock<(Box<str>, Box<str>)>>);
+
+impl Software {
+    /// Notes what a client says of itself first.
+    pub(crate) fn set(&self, name: &str, version: &str) {
+        self.0.get_or_init(|| (name.into(), version.into()));
+    }
+
+    /// What the client said, if it did.
+    pub(crate) fn get(&self) -> Option<(&str, &str)> {
+        let (name, version) = self.0.get()?;
+        Some((name, version))
+    }
 }
 
 /// Why a connection ended before the client closed it.

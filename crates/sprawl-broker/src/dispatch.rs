@@ -27,14 +27,14 @@ use crate::api::{
     describe_cluster, describe_configs, describe_delegation_token, describe_groups,
     describe_log_dirs, describe_producers, describe_quorum, describe_share_group_offsets,
     describe_topic_partitions, describe_transactions, describe_user_scram_credentials,
-    elect_leaders, end_txn, expire_delegation_token, find_coordinator, heartbeat,
-    incremental_alter_configs, init_producer_id, initialize_share_group_state, join_group,
-    leave_group, list_config_resources, list_groups, list_offsets, list_partition_reassignments,
-    list_transactions, metadata, offset_commit, offset_delete, offset_fetch,
-    offset_for_leader_epoch, read_share_group_state, read_share_group_state_summary,
-    remove_raft_voter, renew_delegation_token, share_acknowledge, share_group_describe,
-    share_group_heartbeat, sync_group, txn_offset_commit, unregister_broker, update_features,
-    write_share_group_state, write_txn_markers,
+    elect_leaders, end_txn, expire_delegation_token, find_coordinator, get_telemetry_subscriptions,
+    heartbeat, incremental_alter_configs, init_producer_id, initialize_share_group_state,
+    join_group, leave_group, list_config_resources, list_groups, list_offsets,
+    list_partition_reassignments, list_transactions, metadata, offset_commit, offset_delete,
+    offset_fetch, offset_for_leader_epoch, push_telemetry, read_share_group_state,
+    read_share_group_state_summary, remove_raft_voter, renew_delegation_token, share_acknowledge,
+    share_group_describe, share_group_heartbeat, sync_group, txn_offset_commit, unregister_broker,
+    update_features, write_share_group_state, write_txn_markers,
 };
 use crate::broker::Broker;
 use crate::connection::Peer;
@@ -454,6 +454,10 @@ async fn administer(broker: &Arc<Broker>, context: &RequestContext, request: Req
                 .await
                 .into()
         }
+        Request::GetTelemetrySubscriptions(body) => {
+            get_telemetry_subscriptions::handle(broker, context, body).into()
+        }
+        Request::PushTelemetry(body) => push_telemetry::handle(broker, context, body).into(),
         Request::UpdateFeatures(body) => {
             update_features::handle(broker, context, body).await.into()
         }

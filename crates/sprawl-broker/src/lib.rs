@@ -27,6 +27,7 @@ mod quotas;
 mod replicated_log;
 mod share;
 mod start;
+mod telemetry;
 mod transaction;
 mod transaction_marker;
 mod validate;

@@ -12,7 +12,7 @@ use sprawl_io::{Listener, Stream, time};
 use tracing::{debug, info, warn};
 
 use crate::broker::Broker;
-use crate::connection::{Connection, ConnectionError, Peer};
+use crate::connection::{Connection, ConnectionError, Peer, Software};
 use crate::options::Limits;
 use crate::quotas::Mute;
 
@@ -101,6 +101,7 @@ fn admit(broker: &Arc<Broker>, stream: Stream, address: SocketAddr) {
     let peer = Peer {
         address,
         mute: Mute::default(),
+        software: Software::default(),
     };
     let serving = broker.clone();
     let now = broker.io().clock.monotonic();
@@ -116,10 +117,9 @@ fn admit(broker: &Arc<Broker>, stream: Stream, address: SocketAddr) {
     }
     broker.io().spawn.task(Box::pin(async move {
         let closed = Guard(serving.clone(), address.ip());
-        log_end(
-            address,
-            Connection::new(serving, peer, stream).serve().await,
-        );
+        let connection = Connection::new(serving, peer.clone(), stream);
+        log_end(address, connection.serve().await);
+        closed.0.telemetry.disconnect(&peer);
         crate::share::acknowledge::release_connection(&closed.0, address);
         drop(closed);
     }));

@@ -34,6 +34,7 @@ use crate::partitions::{Partitions, StableParts};
 use crate::producer_ids::ProducerIds;
 use crate::quotas::ClientQuotas;
 use crate::share::ShareGroups;
+use crate::telemetry::Telemetry;
 
 /// How long open connections may finish their requests at a stop.
 const DRAIN_MAX: Duration = Duration::from_secs(3);
@@ -156,6 +157,16 @@ impl RunningBroker {
     pub fn readiness(&self) -> impl Fn() -> bool + Send + Sync + 'static {
         let broker = self.broker.clone();
         move || !broker.stop.is_stopping() && broker.store.status().offline.is_none()
+    }
+
+    /// A handle that appends the metrics that clients pushed, in Prometheus text format, after
+    /// `self` has moved.
+    pub fn client_metrics(&self) -> impl Fn(&mut String) + Send + Sync + 'static {
+        let broker = self.broker.clone();
+        move |out| {
+            let now = broker.io.clock.monotonic();
+            broker.telemetry.render(now, out);
+        }
     }
 
     /// Lets requests in flight end, writes everything down, and closes.
@@ -379,6 +390,7 @@ fn assemble(
         unfinished_bytes: AtomicU64::new(0),
         decoded: DecodedMemory::new(DECODED_BYTES_MAX),
         quotas: ClientQuotas::new(&settings.quotas),
+        telemetry: Telemetry::new(settings.connections.telemetry_bytes_max),
         metrics: BrokerMetrics::register(),
         stop: Stop::default(),
         io,

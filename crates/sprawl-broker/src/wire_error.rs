@@ -4,6 +4,7 @@
 //! clients do with the code (`Errors.java`), which I13 rests on.
 #![warn(clippy::wildcard_enum_match_arm)]
 
+use sprawl_core::client_metrics::TelemetryError;
 use sprawl_core::metadata::MetadataError;
 use sprawl_core::partition::{MarkerError, SequenceError};
 use sprawl_log::{FlushError, LogError, ReadError};
@@ -187,5 +188,24 @@ pub(crate) fn of_metadata(error: &MetadataError) -> ErrorCode {
         MetadataError::UnknownBroker { .. } => ErrorCode::BrokerIdNotRegistered,
         MetadataError::StaleBrokerEpoch { .. } => ErrorCode::StaleBrokerEpoch,
         MetadataError::ProducerIdsExhausted => ErrorCode::UnknownServerError,
+    }
+}
+
+/// Client metrics: a subscription or a push that is refused (KIP-714). What clients do with each is
+/// in `ClientTelemetryUtils.maybeFetchErrorIntervalMs`.
+pub(crate) fn of_telemetry(error: &TelemetryError) -> ErrorCode {
+    match error {
+        // Fatal: the client pushes no more.
+        TelemetryError::ReservedInstanceId | TelemetryError::Terminated => {
+            ErrorCode::InvalidRequest
+        }
+        // The client waits for the push interval.
+        TelemetryError::TooEarly => ErrorCode::ThrottlingQuotaExceeded,
+        TelemetryError::TooLarge { .. } => ErrorCode::TelemetryTooLarge,
+        // The client asks for its subscription at once.
+        TelemetryError::UnknownSubscription => ErrorCode::UnknownSubscriptionId,
+        TelemetryError::UnknownCompression => ErrorCode::UnsupportedCompressionType,
+        // Fatal: the client pushes no more.
+        TelemetryError::InvalidPayload => ErrorCode::InvalidRecord,
     }
 }

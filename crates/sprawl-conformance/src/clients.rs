@@ -1,7 +1,7 @@
 //! Which foreign clients are run, and how is each set up and called?
 //!
-//! Every client is a program under `conformance/` that takes BOOTSTRAP (and CASES, FULL) from the
-//! environment and prints its plan and its results as JSON lines ([`crate::row`]).
+//! Every client is a program under `conformance/` that takes BOOTSTRAP (and CASES, FULL, METRICS)
+//! from the environment and prints its plan and its results as JSON lines ([`crate::row`]).
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -146,6 +146,13 @@ pub const CLIENTS: &[Client] = &[
         settings: QUICK_GROUPS,
     },
 ];
+
+/// The plug-in that makes Kafka take in clients' metrics.
+pub(crate) fn kafka_receiver() -> Result<PathBuf> {
+    let sources = [source("kafka/Receiver.java")];
+    let jars = setup::java_tools()?;
+    compile("kafka-receiver", "kafka/pom.xml", &jars, &sources)
+}
 
 /// The Java programs and what they share, compiled together.
 const JAVA_SOURCES: &[&str] = &[

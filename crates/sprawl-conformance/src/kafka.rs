@@ -11,7 +11,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 
 use crate::server::{self, Server};
-use crate::setup;
+use crate::{clients, setup};
 
 /// Any 16 bytes in base64url do; a fixed one keeps runs alike.
 const CLUSTER_ID: &str = "c3ByYXdsLWNvbmZvcm1hbg";
@@ -43,6 +43,18 @@ pub struct KafkaOptions {
     pub heap_mib: u32,
     /// Kafka address; a free port each start when `None`.
     pub kafka_addr: Option<SocketAddr>,
+    /// Whether a plug-in takes in what clients push of their metrics and shows it over HTTP.
+    /// Without one Kafka answers no such request.
+    pub telemetry: Telemetry,
+}
+
+/// Whether the plug-in of `conformance/kafka/Receiver.java` is loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Telemetry {
+    /// As Kafka comes.
+    Off,
+    /// With the plug-in.
+    Received,
 }
 
 impl KafkaOptions {
@@ -53,6 +65,7 @@ impl KafkaOptions {
             settings: Vec::new(),
             heap_mib: 1024,
             kafka_addr: None,
+            telemetry: Telemetry::Off,
         }
     }
 
@@ -79,7 +92,14 @@ impl KafkaServer {
 
     /// As [`Self::start`], without waiting.
     pub fn launch(options: &KafkaOptions) -> Result<Server> {
-        let classpath = setup::java_tools()?;
+        let mut classpath = setup::java_tools()?;
+        let receiver = match options.telemetry {
+            Telemetry::Off => None,
+            Telemetry::Received => Some(server::free_addr()?),
+        };
+        if receiver.is_some() {
+            classpath = format!("{}:{classpath}", clients::kafka_receiver()?.display());
+        }
         let kafka_addr = options.kafka_addr.map_or_else(server::free_addr, Ok)?;
         std::fs::create_dir_all(&options.folder)?;
         let properties = options.folder.join("server.properties");
@@ -91,10 +111,16 @@ impl KafkaServer {
             .arg(format!("-Xms{}m", options.heap_mib))
             .arg(format!("-Xmx{}m", options.heap_mib))
             .args(["-cp", &classpath])
-            .arg(log_setting())
-            .arg("kafka.Kafka")
-            .arg(&properties);
-        Server::launch(command, kafka_addr, &options.folder.join("server.log"))
+            .arg(log_setting());
+        if let Some(addr) = receiver {
+            command.arg(format!("-Dreceiver.port={}", addr.port()));
+        }
+        command.arg("kafka.Kafka").arg(&properties);
+        let server = Server::launch(command, kafka_addr, &options.folder.join("server.log"))?;
+        Ok(match receiver {
+            Some(addr) => server.with_http(addr),
+            None => server,
+        })
     }
 }
 
@@ -120,7 +146,12 @@ fn server_properties(options: &KafkaOptions, kafka_addr: SocketAddr) -> Result<S
         .settings
         .iter()
         .map(|(name, value)| (name.as_str(), value.as_str()));
-    for (name, value) in SINGLE_NODE.iter().copied().chain(own) {
+    let plug_in: &[(&str, &str)] = match options.telemetry {
+        Telemetry::Off => &[],
+        Telemetry::Received => &[("metric.reporters", "Receiver")],
+    };
+    let settings = SINGLE_NODE.iter().chain(plug_in).copied();
+    for (name, value) in settings.chain(own) {
         writeln!(text, "{name}={value}")?;
     }
     Ok(text)

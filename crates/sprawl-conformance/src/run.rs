@@ -238,6 +238,9 @@ fn run_client(client: &Client, options: &RunOptions, cases: &str) -> Result<Vec<
     command
         .env("BOOTSTRAP", server.bootstrap())
         .env("CASES", cases);
+    if let Some(url) = server.metrics_url() {
+        command.env("METRICS", url);
+    }
     if options.extent == Extent::Full {
         command.env("FULL", "1");
     }
@@ -290,6 +293,7 @@ pub fn launch_server(
             settings,
             heap_mib: KAFKA_HEAP_MIB,
             kafka_addr,
+            telemetry: crate::kafka::Telemetry::Received,
             ..KafkaOptions::new(folder)
         }),
         Peer::Sprawl(binary) => SprawlServer::launch(&SprawlOptions {

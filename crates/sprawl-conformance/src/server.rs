@@ -27,6 +27,7 @@ const PROBE_ANSWER_BYTES_MAX: usize = 64 * 1024;
 pub struct Server {
     child: Child,
     kafka_addr: SocketAddr,
+    http_addr: Option<SocketAddr>,
     log: PathBuf,
 }
 
@@ -44,8 +45,16 @@ impl Server {
         Ok(Self {
             child,
             kafka_addr,
+            http_addr: None,
             log: log.to_path_buf(),
         })
+    }
+
+    /// Notes where the server answers `/metrics`.
+    #[must_use]
+    pub fn with_http(mut self, addr: SocketAddr) -> Self {
+        self.http_addr = Some(addr);
+        self
     }
 
     /// Waits until the server answers on its address, or reports why it ended.
@@ -64,6 +73,12 @@ impl Server {
     #[must_use]
     pub fn bootstrap(&self) -> String {
         self.kafka_addr.to_string()
+    }
+
+    /// Where its metrics are read, if anywhere.
+    #[must_use]
+    pub fn metrics_url(&self) -> Option<String> {
+        self.http_addr.map(|addr| format!("http://{addr}/metrics"))
     }
 
     /// Process id, for `/proc/PID/...`.

@@ -70,7 +70,8 @@ impl SprawlServer {
         for (name, value) in &options.settings {
             command.arg("--set").arg(format!("{name}={value}"));
         }
-        Server::launch(command, kafka_addr, &options.folder.join("server.log"))
+        let server = Server::launch(command, kafka_addr, &options.folder.join("server.log"))?;
+        Ok(server.with_http(http_addr))
     }
 }
 

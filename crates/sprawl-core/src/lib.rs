@@ -3,6 +3,7 @@
 //! No async, no clock, no randomness, no I/O: time and fresh ids are arguments, effects are
 //! results.
 
+pub mod client_metrics;
 pub mod config;
 pub mod coordinator;
 pub mod group;

@@ -27,7 +27,11 @@ pub enum Readiness {
 pub struct Gateway {
     metrics: Metrics,
     readiness: Arc<dyn Fn() -> Readiness + Send + Sync>,
+    more_metrics: Option<MoreMetrics>,
 }
+
+/// Appends metrics in Prometheus text format.
+type MoreMetrics = Arc<dyn Fn(&mut String) + Send + Sync>;
 
 impl std::fmt::Debug for Gateway {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -46,7 +50,19 @@ impl Gateway {
         Self {
             metrics,
             readiness: Arc::new(readiness),
+            more_metrics: None,
         }
+    }
+
+    /// Has `append` add to what `/metrics` answers: metrics in Prometheus text format that the
+    /// process's recorder does not have, of other names.
+    #[must_use]
+    pub fn with_more_metrics(
+        mut self,
+        append: impl Fn(&mut String) + Send + Sync + 'static,
+    ) -> Self {
+        self.more_metrics = Some(Arc::new(append));
+        self
     }
 
     /// Serves until `stop` is done and the requests under way are answered.
@@ -96,7 +112,12 @@ async fn render_metrics(State(gateway): State<Gateway>) -> Response {
         header::CONTENT_TYPE,
         "text/plain; version=0.0.4; charset=utf-8",
     );
-    ([content_type], gateway.metrics.render()).into_response()
+    // First, since it may set metrics of the process.
+    let mut more = String::new();
+    if let Some(append) = &gateway.more_metrics {
+        append(&mut more);
+    }
+    ([content_type], gateway.metrics.render() + &more).into_response()
 }
 
 async fn keep_up(metrics: Metrics) {

@@ -150,6 +150,11 @@ macro_rules! with_api_table {
             ConsumerGroupDescribe, 69, 0..=1, 0, 0, ConsumerGroupDescribeRequest,
                 ConsumerGroupDescribeResponse,
                 "KIP-848, KIP-1099 member type v1";
+            GetTelemetrySubscriptions, 71, 0..=0, 0, 0, GetTelemetrySubscriptionsRequest,
+                GetTelemetrySubscriptionsResponse,
+                "KIP-714";
+            PushTelemetry, 72, 0..=0, 0, 0, PushTelemetryRequest, PushTelemetryResponse,
+                "KIP-714";
             ListConfigResources, 74, 0..=1, 0, 0, ListConfigResourcesRequest,
                 ListConfigResourcesResponse,
                 "KIP-1142";

@@ -98,6 +98,8 @@ crate_bodies! {
     ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse,
     ConsumerGroupDescribeRequest,
     ConsumerGroupDescribeResponse before 1 cut_consumer_group_describe,
+    GetTelemetrySubscriptionsRequest, GetTelemetrySubscriptionsResponse,
+    PushTelemetryRequest, PushTelemetryResponse,
     ListConfigResourcesRequest, ListConfigResourcesResponse,
     DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse,
     ShareGroupHeartbeatRequest, ShareGroupHeartbeatResponse,

@@ -102,8 +102,12 @@ pub(crate) fn config_resource(
             "expected the id of a group, found none",
         )),
         resource_type::GROUP => Ok(ConfigResource::Group(name.to_owned())),
-        resource_type::BROKER_LOGGER | resource_type::CLIENT_METRICS => {
-            let message = "expected a topic, a broker or a group; loggers and client metrics have no \
+        resource_type::CLIENT_METRICS if name.is_empty() => Err(Failure::invalid_request(
+            "expected the name of a client metrics subscription, found none",
+        )),
+        resource_type::CLIENT_METRICS => Ok(ConfigResource::ClientMetrics(name.to_owned())),
+        resource_type::BROKER_LOGGER => {
+            let message = "expected a topic, a broker, a group or client metrics; loggers have no \
                            settings on this broker";
             Err(Failure::invalid_request(message))
         }
@@ -161,6 +165,8 @@ pub(crate) fn check_here(
             as_broker(BrokerSettings::resolve(&layers))
         }
         ConfigResource::Group(_) => Ok(check_group_bounds(configs, &layers)?),
+        // The metadata rules know all there is to them.
+        ConfigResource::ClientMetrics(_) => Ok(()),
     }
 }
 

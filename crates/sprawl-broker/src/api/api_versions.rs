@@ -30,6 +30,13 @@ pub(crate) fn handle(
     if !named {
         return ApiVersionsResponse::default().with_error_code(ErrorCode::InvalidRequest.number());
     }
+    if context.version >= SOFTWARE_VERSION {
+        let (name, version) = (
+            &request.client_software_name,
+            &request.client_software_version,
+        );
+        context.peer.software.set(name, version);
+    }
     let image = broker.image();
     let supported = features::SUPPORTED.iter().map(|feature| {
         SupportedFeatureKey::default()

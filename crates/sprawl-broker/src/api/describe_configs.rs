@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use sprawl_core::config::{
-    BrokerScope, ConfigEntry, ConfigMap, ConfigSynonym, describe_broker, describe_group,
-    describe_topic,
+    BrokerScope, ConfigEntry, ConfigMap, ConfigSynonym, describe_broker, describe_client_metrics,
+    describe_group, describe_topic,
 };
 use sprawl_core::metadata::{ConfigResource, check_topic_name};
 use sprawl_protocol::messages::describe_configs_request::DescribeConfigsResource;
@@ -104,6 +104,10 @@ fn entries(
         ConfigResource::Group(group_id) => {
             let none = ConfigMap::new();
             describe_group(image.group_configs(&group_id).unwrap_or(&none), &layers)
+        }
+        ConfigResource::ClientMetrics(name) => {
+            let none = ConfigMap::new();
+            describe_client_metrics(image.client_metrics().get(&name).unwrap_or(&none))
         }
     };
     Ok(described?)

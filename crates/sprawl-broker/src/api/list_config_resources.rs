@@ -1,6 +1,6 @@
 //! ListConfigResources (key 74): what has settings.
 //!
-//! Version 0 was ListClientMetricsResources and asks for nothing else; there are none here.
+//! Version 0 was ListClientMetricsResources and asks for nothing else.
 //!
 //! Source: `KafkaApis.handleListConfigResources`; KIP-1142.
 
@@ -47,6 +47,10 @@ pub(crate) fn handle(
     if kinds.contains(&GROUP) {
         let groups = image.configured_groups();
         resources.extend(groups.map(|group_id| resource(GROUP, group_id.to_owned())));
+    }
+    if kinds.contains(&CLIENT_METRICS) {
+        let subscriptions = image.client_metrics().keys();
+        resources.extend(subscriptions.map(|name| resource(CLIENT_METRICS, name.clone())));
     }
     ListConfigResourcesResponse::default().with_config_resources(resources)
 }

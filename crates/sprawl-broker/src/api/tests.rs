@@ -49,6 +49,7 @@ mod produce;
 mod quotas;
 mod settings;
 mod share;
+mod telemetry;
 mod throttle;
 mod topics;
 mod transaction_coordinator;

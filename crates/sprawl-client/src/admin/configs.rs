@@ -1,4 +1,4 @@
-//! Reading and changing settings of topics, brokers and groups.
+//! Reading and changing settings of topics, brokers, groups and client metrics.
 
 use std::collections::BTreeMap;
 
@@ -21,6 +21,8 @@ pub enum ConfigResource {
     Broker(i32),
     /// A group's.
     Group(String),
+    /// A client metrics subscription's (KIP-714).
+    ClientMetrics(String),
 }
 
 impl ConfigResource {
@@ -30,6 +32,7 @@ impl ConfigResource {
             Self::Topic(name) => (2, name.clone()),
             Self::Broker(id) => (4, id.to_string()),
             Self::Group(id) => (32, id.clone()),
+            Self::ClientMetrics(name) => (16, name.clone()),
         }
     }
 }
@@ -40,6 +43,7 @@ impl std::fmt::Display for ConfigResource {
             Self::Topic(name) => write!(f, "topic {name}"),
             Self::Broker(id) => write!(f, "broker {id}"),
             Self::Group(id) => write!(f, "group {id}"),
+            Self::ClientMetrics(name) => write!(f, "client metrics {name}"),
         }
     }
 }
@@ -140,7 +144,9 @@ impl Admin {
         resource: &ConfigResource,
     ) -> Result<std::sync::Arc<crate::Connection>, ClientError> {
         match resource {
-            ConfigResource::Topic(_) | ConfigResource::Group(_) => self.client.any().await,
+            ConfigResource::Topic(_)
+            | ConfigResource::Group(_)
+            | ConfigResource::ClientMetrics(_) => self.client.any().await,
             ConfigResource::Broker(id) => self.client.broker(*id).await,
         }
     }

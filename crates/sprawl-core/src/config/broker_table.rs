@@ -13,7 +13,7 @@ mod transactions;
 
 use std::sync::LazyLock;
 
-use super::definition::{ConfigType, Definition, Importance, Rule, Update};
+use super::definition::{ConfigType, Definition, Importance, Rule, Update, find};
 
 const MAX: i64 = i64::MAX;
 const INT_MAX: i64 = i32::MAX as i64;
@@ -45,10 +45,7 @@ pub fn broker_definitions() -> &'static [Definition] {
 
 /// Returns the broker setting called `name`.
 pub fn broker_definition(name: &str) -> Option<&'static Definition> {
-    TABLE
-        .binary_search_by_key(&name, |definition| definition.name)
-        .ok()
-        .map(|at| &TABLE[at])
+    find(&TABLE, name)
 }
 
 const fn broker(

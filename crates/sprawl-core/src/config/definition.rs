@@ -1,5 +1,7 @@
 //! What one setting is: its type, default and range, and how its text becomes a value.
 
+use std::collections::BTreeSet;
+
 use super::error::ConfigError;
 use super::offset_reset::OffsetReset;
 
@@ -83,6 +85,8 @@ pub enum Rule {
     Fraction(f64, f64),
     /// One of these words; each item of a list is one of them, and appears once.
     OneOf(&'static [&'static str]),
+    /// Items that differ from each other, none of them empty.
+    Distinct,
     /// `partition:broker` pairs, or `*` alone.
     ThrottledReplicas,
     /// `earliest`, `latest` or `by_duration:` and an ISO 8601 duration.
@@ -108,6 +112,31 @@ pub struct Definition {
     pub synonyms: &'static [&'static str],
     /// What it means.
     pub doc: &'static str,
+}
+
+/// Makes a setting that may change any time: one of a topic, a group or a subscription.
+pub(super) const fn changeable(
+    name: &'static str,
+    (config_type, default, rule): (ConfigType, &'static str, Rule),
+    synonyms: &'static [&'static str],
+    doc: &'static str,
+) -> Definition {
+    Definition {
+        name,
+        config_type,
+        default: Some(default),
+        rule,
+        importance: Importance::Medium,
+        update: Update::ClusterWide,
+        synonyms,
+        doc,
+    }
+}
+
+/// Finds a setting in a table that is in order of names.
+pub(super) fn find(table: &'static [Definition], name: &str) -> Option<&'static Definition> {
+    let at = table.binary_search_by_key(&name, |definition| definition.name);
+    at.ok().map(|at| &table[at])
 }
 
 /// A value of a setting.
@@ -200,6 +229,7 @@ impl Definition {
                 format!("a list of different words out of {}", words.join(", "))
             }
             Rule::OneOf(words) => format!("one of {}", words.join(", ")),
+            Rule::Distinct => "a list of different items, none of them empty".to_owned(),
             Rule::ThrottledReplicas => "a list of partition:broker, or *".to_owned(),
             Rule::OffsetReset => {
                 "earliest, latest or by_duration:PnDTnHnMn.nS, not negative".to_owned()
@@ -219,10 +249,10 @@ impl Rule {
             (Self::Fraction(low, high), Value::Double(value)) => (low..=high).contains(value),
             (Self::OneOf(words), Value::Text(value)) => words.contains(&value.as_str()),
             (Self::OneOf(words), Value::List(items)) => {
-                items.iter().enumerate().all(|(at, item)| {
-                    words.contains(&item.as_str())
-                        && !items.iter().take(at).any(|seen| seen == item)
-                })
+                items.iter().all(|item| words.contains(&item.as_str())) && differ(items)
+            }
+            (Self::Distinct, Value::List(items)) => {
+                items.iter().all(|item| !item.is_empty()) && differ(items)
             }
             (Self::ThrottledReplicas, Value::List(items)) => {
                 items.iter().all(|item| item == "*") && items.len() <= 1
@@ -232,6 +262,12 @@ impl Rule {
             _ => false,
         }
     }
+}
+
+/// O(n log n): a list may be as long as a request.
+fn differ(items: &[String]) -> bool {
+    let seen: BTreeSet<&String> = items.iter().collect();
+    seen.len() == items.len()
 }
 
 fn parse_boolean(text: &str) -> Option<bool> {

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::broker_table::broker_definitions;
+use super::client_metrics::client_metrics_definitions;
 use super::definition::{Definition, Update};
 use super::group_table::group_definitions;
 use super::topic_table::topic_definitions;
@@ -39,6 +40,14 @@ pub fn documentation() -> String {
         if !names.is_empty() {
             writeln!(page, "- broker default from: {}", names.join(", then ")).expect(INFALLIBLE);
         }
+    }
+    page.push_str(
+        "\n## Client metrics settings\n\nSet on a subscription with `sprawl config alter \
+                   --client-metrics`, or Kafka's `kafka-client-metrics` (KIP-714). Clients follow \
+                   with their next push.\n",
+    );
+    for definition in client_metrics_definitions() {
+        write_setting(&mut page, definition);
     }
     page.push_str("\n## Broker settings\n");
     for definition in broker_definitions() {

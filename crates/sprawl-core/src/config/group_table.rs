@@ -1,7 +1,7 @@
 //! The table of group settings.
 
 use super::definition::ConfigType::{Boolean, Double, Int, Long, String};
-use super::definition::{ConfigType, Definition, Importance, Rule, Update};
+use super::definition::{Definition, Rule, changeable as group, find};
 
 const INT_MAX: i64 = i32::MAX as i64;
 
@@ -15,30 +15,7 @@ pub fn group_definitions() -> &'static [Definition] {
 
 /// Returns the group setting called `name`.
 pub fn group_definition(name: &str) -> Option<&'static Definition> {
-    TABLE
-        .binary_search_by_key(&name, |definition| definition.name)
-        .ok()
-        .map(|at| &TABLE[at])
-}
-
-const fn group(
-    name: &'static str,
-    (config_type, default, rule): (ConfigType, &'static str, Rule),
-    synonyms: &'static [&'static str],
-    doc: &'static str,
-) -> Definition {
-    let (importance, update) = (Importance::Medium, Update::ClusterWide);
-    let default = Some(default);
-    Definition {
-        name,
-        config_type,
-        default,
-        rule,
-        importance,
-        update,
-        synonyms,
-        doc,
-    }
+    find(TABLE, name)
 }
 
 /// In order of names. What a group does not set, its broker settings say, and then the default.

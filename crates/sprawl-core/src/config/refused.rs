@@ -58,7 +58,6 @@ const WHOLE: &[(&str, &str)] = &[
     ("socket.listen.backlog.size", SOCKETS),
     ("socket.receive.buffer.bytes", SOCKETS),
     ("socket.send.buffer.bytes", SOCKETS),
-    ("telemetry.max.bytes", METRICS),
     ("unstable.api.versions.enable", NOT_SERVED),
     ("unstable.feature.versions.enable", NOT_SERVED),
 ];

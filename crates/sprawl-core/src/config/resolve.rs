@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use super::broker::BrokerScope;
 use super::broker_table::{broker_definition, broker_definitions};
+use super::client_metrics::client_metrics_definitions;
 use super::definition::{ConfigType, Definition, Update, Value};
 use super::error::ConfigError;
 use super::group_table::group_definitions;
@@ -52,6 +53,8 @@ pub enum ConfigSource {
     DynamicTopic,
     /// On the group.
     DynamicGroup,
+    /// On the client metrics subscription.
+    ClientMetrics,
     /// At run time for one broker.
     DynamicBroker,
     /// At run time for all brokers.
@@ -71,6 +74,7 @@ impl ConfigSource {
             Self::DynamicDefaultBroker => 3,
             Self::StaticBroker => 4,
             Self::Default => 5,
+            Self::ClientMetrics => 7,
             Self::DynamicGroup => 8,
         }
     }
@@ -132,7 +136,17 @@ pub fn describe_group(
     )
 }
 
-/// Describes settings that have broker settings below them.
+/// Describes every setting of a client metrics subscription.
+pub fn describe_client_metrics(overrides: &ConfigMap) -> Result<Vec<ConfigEntry>, ConfigError> {
+    describe_over(
+        client_metrics_definitions(),
+        ConfigSource::ClientMetrics,
+        overrides,
+        &ConfigLayers::empty(&ConfigMap::new()),
+    )
+}
+
+/// Describes settings that may have broker settings below them.
 fn describe_over(
     definitions: &'static [Definition],
     source: ConfigSource,

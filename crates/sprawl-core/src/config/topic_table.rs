@@ -1,7 +1,7 @@
 //! The table of topic settings.
 
 use super::definition::ConfigType::{Boolean, Double, Int, List, Long, String};
-use super::definition::{ConfigType, Definition, Importance, Rule, Update};
+use super::definition::{Definition, Rule, changeable as topic, find};
 
 const MAX: i64 = i64::MAX;
 const INT_MAX: i64 = i32::MAX as i64;
@@ -26,30 +26,7 @@ pub fn topic_definitions() -> &'static [Definition] {
 
 /// Returns the topic setting called `name`.
 pub fn topic_definition(name: &str) -> Option<&'static Definition> {
-    TABLE
-        .binary_search_by_key(&name, |definition| definition.name)
-        .ok()
-        .map(|at| &TABLE[at])
-}
-
-const fn topic(
-    name: &'static str,
-    (config_type, default, rule): (ConfigType, &'static str, Rule),
-    synonyms: &'static [&'static str],
-    doc: &'static str,
-) -> Definition {
-    let (importance, update) = (Importance::Medium, Update::ClusterWide);
-    let default = Some(default);
-    Definition {
-        name,
-        config_type,
-        default,
-        rule,
-        importance,
-        update,
-        synonyms,
-        doc,
-    }
+    find(TABLE, name)
 }
 
 const TABLE: &[Definition] = &[

@@ -144,6 +144,8 @@ pub enum ConfigResource {
     BrokerDefault,
     /// A group, whether or not it exists.
     Group(String),
+    /// A client metrics subscription (KIP-714); it exists while it has settings.
+    ClientMetrics(String),
 }
 
 /// A change to one setting.

@@ -6,9 +6,13 @@ use super::command::{ConfigAction, ConfigOp, ConfigResource, MetadataReply};
 use super::error::MetadataError;
 use super::image::{MetadataImage, Topic};
 use crate::config::{
-    ConfigError, ConfigLayers, ConfigMap, ConfigType, Definition, TopicConfig, broker_definition,
-    check_dynamic_broker, check_group, group_definition, topic_definition,
+    ClientMetricsConfig, ConfigError, ConfigLayers, ConfigMap, ConfigType, Definition, TopicConfig,
+    broker_definition, check_dynamic_broker, check_group, client_metrics_definition,
+    group_definition, topic_definition,
 };
+
+/// The most client metrics subscriptions of a cluster. Each is looked at for each client.
+const CLIENT_METRICS_MAX: usize = 1_000;
 
 pub(super) fn alter(
     image: &mut MetadataImage,
@@ -101,7 +105,43 @@ fn check(
             check_dynamic_broker(configs).map_err(invalid)
         }
         ConfigResource::Group(_) => check_group(configs).map_err(invalid),
+        ConfigResource::ClientMetrics(name) => check_client_metrics(image, name, configs),
     }
+}
+
+fn check_client_metrics(
+    image: &MetadataImage,
+    name: &str,
+    configs: &ConfigMap,
+) -> Result<(), MetadataError> {
+    ClientMetricsConfig::resolve(configs).map_err(invalid_client_metrics)?;
+    let is_new = !configs.is_empty() && !image.client_metrics.contains_key(name);
+    if is_new && image.client_metrics.len() >= CLIENT_METRICS_MAX {
+        return Err(MetadataError::TooMany {
+            what: "client metrics subscriptions".to_owned(),
+            max: CLIENT_METRICS_MAX,
+        });
+    }
+    Ok(())
+}
+
+/// Kafka answers INVALID_REQUEST to a name that it does not know and to an interval that is out of
+/// bounds, and INVALID_CONFIG to the rest.
+fn invalid_client_metrics(error: ConfigError) -> MetadataError {
+    let is_request = match &error {
+        ConfigError::Unknown { .. } => true,
+        ConfigError::Invalid { name, value, .. } => {
+            name == "interval.ms" && value.trim().parse::<i32>().is_ok()
+        }
+        ConfigError::NotApplicable { .. }
+        | ConfigError::Contradiction { .. }
+        | ConfigError::ReadOnly { .. } => false,
+    };
+    if is_request {
+        let reason = error.to_string();
+        return MetadataError::InvalidRequest { reason };
+    }
+    invalid(error)
 }
 
 fn current(image: &MetadataImage, resource: &ConfigResource) -> Result<ConfigMap, MetadataError> {
@@ -112,9 +152,9 @@ fn current(image: &MetadataImage, resource: &ConfigResource) -> Result<ConfigMap
         ConfigResource::Broker(broker_id) => MetadataError::UnknownBroker {
             broker_id: *broker_id,
         },
-        ConfigResource::BrokerDefault | ConfigResource::Group(_) => {
-            unreachable!("it is always there")
-        }
+        ConfigResource::BrokerDefault
+        | ConfigResource::Group(_)
+        | ConfigResource::ClientMetrics(_) => unreachable!("it is always there"),
     })
 }
 
@@ -147,6 +187,7 @@ fn definition(resource: &ConfigResource, name: &str) -> Option<&'static Definiti
         ConfigResource::Topic(_) => topic_definition(name),
         ConfigResource::Broker(_) | ConfigResource::BrokerDefault => broker_definition(name),
         ConfigResource::Group(_) => group_definition(name),
+        ConfigResource::ClientMetrics(_) => client_metrics_definition(name),
     }
 }
 
@@ -174,6 +215,12 @@ fn store(image: &mut MetadataImage, resource: &ConfigResource, configs: ConfigMa
         }
         ConfigResource::Group(group_id) => {
             Arc::make_mut(&mut image.group_configs).insert(group_id.clone(), configs);
+        }
+        ConfigResource::ClientMetrics(name) if configs.is_empty() => {
+            Arc::make_mut(&mut image.client_metrics).remove(name);
+        }
+        ConfigResource::ClientMetrics(name) => {
+            Arc::make_mut(&mut image.client_metrics).insert(name.clone(), configs);
         }
     }
 }

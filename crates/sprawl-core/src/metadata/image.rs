@@ -116,6 +116,7 @@ pub struct MetadataImage {
     pub(super) broker_configs: Arc<BTreeMap<BrokerId, ConfigMap>>,
     pub(super) broker_default_configs: Arc<ConfigMap>,
     pub(super) group_configs: Arc<BTreeMap<String, ConfigMap>>,
+    pub(super) client_metrics: Arc<BTreeMap<String, ConfigMap>>,
     pub(super) client_quotas: Arc<BTreeMap<QuotaEntity, Quotas>>,
     pub(super) scram_credentials: Arc<BTreeMap<ScramKey, ScramCredential>>,
     pub(super) next_producer_id: i64,
@@ -208,6 +209,11 @@ impl MetadataImage {
         self.group_configs.keys().map(String::as_str)
     }
 
+    /// Returns the client metrics subscriptions, by name. The same until one changes.
+    pub fn client_metrics(&self) -> &Arc<BTreeMap<String, ConfigMap>> {
+        &self.client_metrics
+    }
+
     /// Returns the brokers that have settings of their own.
     pub fn configured_brokers(&self) -> impl Iterator<Item = BrokerId> {
         self.broker_configs.keys().copied()
@@ -224,7 +230,7 @@ impl MetadataImage {
     }
 
     /// Returns the settings made at run time for a resource, or `None` where it does not exist.
-    /// Brokers and groups always exist: they may be configured before they start.
+    /// All but topics always exist: they may be configured before they start.
     pub fn configs_of(&self, resource: &ConfigResource) -> Option<ConfigMap> {
         match resource {
             ConfigResource::Topic(topic) => self
@@ -240,6 +246,9 @@ impl MetadataImage {
                     .cloned()
                     .unwrap_or_default(),
             ),
+            ConfigResource::ClientMetrics(name) => {
+                Some(self.client_metrics.get(name).cloned().unwrap_or_default())
+            }
         }
     }
 

@@ -39,6 +39,9 @@ pub struct ImageSnapshot {
     /// Absent in snapshots of releases that had no settings of groups.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     group_configs: Vec<(String, ConfigMap)>,
+    /// Absent in snapshots of releases that had no client metrics subscriptions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    client_metrics: Vec<(String, ConfigMap)>,
     /// Since version 2.
     #[serde(default)]
     client_quotas: Vec<(QuotaEntity, Quotas)>,
@@ -52,7 +55,6 @@ impl MetadataImage {
     /// Writes the image down; the same image gives the same snapshot.
     pub fn to_snapshot(&self) -> ImageSnapshot {
         let owned = |(id, configs): (&BrokerId, &ConfigMap)| (*id, configs.clone());
-        let of_group = |(id, configs): (&String, &ConfigMap)| (id.clone(), configs.clone());
         ImageSnapshot {
             version: IMAGE_SNAPSHOT_VERSION,
             applied_index: self.applied_index,
@@ -65,7 +67,8 @@ impl MetadataImage {
             topics: self.all_topics().map(|topic| Topic::clone(topic)).collect(),
             broker_configs: self.broker_configs.iter().map(owned).collect(),
             broker_default_configs: ConfigMap::clone(&self.broker_default_configs),
-            group_configs: self.group_configs.iter().map(of_group).collect(),
+            group_configs: pairs(&self.group_configs),
+            client_metrics: pairs(&self.client_metrics),
             client_quotas: pairs(&self.client_quotas),
             scram_credentials: pairs(&self.scram_credentials),
             next_producer_id: self.next_producer_id,
@@ -92,6 +95,7 @@ impl MetadataImage {
             broker_configs: Arc::new(snapshot.broker_configs.into_iter().collect()),
             broker_default_configs: Arc::new(snapshot.broker_default_configs),
             group_configs: Arc::new(snapshot.group_configs.into_iter().collect()),
+            client_metrics: Arc::new(snapshot.client_metrics.into_iter().collect()),
             client_quotas: Arc::new(snapshot.client_quotas.into_iter().collect()),
             scram_credentials: Arc::new(snapshot.scram_credentials.into_iter().collect()),
             next_producer_id: snapshot.next_producer_id,

@@ -683,3 +683,26 @@ fn features_are_finalized_at_other_levels_and_taken_away_at_level_0() {
     cluster.apply(update(0)).unwrap();
     assert!(cluster.image.features().is_empty());
 }
+
+#[test]
+fn client_metrics_subscriptions_come_with_their_first_setting_and_go_with_their_last() {
+    let mut cluster = Cluster::with_brokers(1);
+    let named = |name: &str| ConfigResource::ClientMetrics(name.to_owned());
+    cluster.alter(named("all"), "metrics", set("*")).unwrap();
+    assert_eq!(cluster.image.client_metrics()["all"]["metrics"], "*");
+    let refused = cluster.alter(named("all"), "interval.ms", set("99"));
+    assert!(matches!(refused, Err(MetadataError::InvalidRequest { .. })));
+    let refused = cluster.alter(named("all"), "match", set("planet=mars"));
+    assert!(matches!(refused, Err(MetadataError::InvalidConfig { .. })));
+    cluster
+        .alter(named("all"), "metrics", ConfigAction::Delete)
+        .unwrap();
+    assert!(cluster.image.client_metrics().is_empty());
+    for number in 0..1_000 {
+        let name = named(&number.to_string());
+        cluster.alter(name, "metrics", set("*")).unwrap();
+    }
+    let refused = cluster.alter(named("one more"), "metrics", set("*"));
+    assert!(matches!(refused, Err(MetadataError::TooMany { .. })));
+    cluster.alter(named("7"), "metrics", set("a.")).unwrap();
+}

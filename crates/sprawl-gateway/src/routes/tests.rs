@@ -32,7 +32,8 @@ async fn routes_answer_and_stopping_ends_the_server() {
         } else {
             Readiness::NotReady("recovering".to_owned())
         }
-    });
+    })
+    .with_more_metrics(|out| out.push_str("kafka_client_more 1\n"));
     let (stop, stopped) = oneshot::channel::<()>();
     let (ended, end) = oneshot::channel();
     io.spawn.task(Box::pin(async move {
@@ -58,6 +59,7 @@ async fn routes_answer_and_stopping_ends_the_server() {
     );
     let text = get_text(&io, &address, "/metrics").await;
     assert!(text.contains("sprawl_test_requests_total 3"), "{text}");
+    assert!(text.ends_with("kafka_client_more 1\n"), "{text}");
     assert!(
         get_text(&io, &address, "/nothing")
             .await

@@ -449,6 +449,19 @@ pub(super) const TABLE: [Layouts; ApiKey::ALL.len()] = [
              authorized_operations:i32}]",
     },
     Layouts {
+        key: ApiKey::GetTelemetrySubscriptions,
+        request: "client_instance_id:uuid",
+        response: "throttle_time_ms:i32 error_code:i16 client_instance_id:uuid \
+             subscription_id:i32 accepted_compression_types:[i8] push_interval_ms:i32 \
+             telemetry_max_bytes:i32 delta_temporality:bool requested_metrics:[str]",
+    },
+    Layouts {
+        key: ApiKey::PushTelemetry,
+        request: "client_instance_id:uuid subscription_id:i32 terminating:bool \
+             compression_type:i8 metrics:bytes",
+        response: "throttle_time_ms:i32 error_code:i16",
+    },
+    Layouts {
         key: ApiKey::ListConfigResources,
         request: "resource_types:[i8]@1+",
         response: "throttle_time_ms:i32 error_code:i16 config_resources:[{resource_name:str \

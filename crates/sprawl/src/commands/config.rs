@@ -1,4 +1,4 @@
-//! `sprawl config`: settings of topics, brokers and groups.
+//! `sprawl config`: settings of topics, brokers, groups and client metrics.
 
 use std::collections::BTreeMap;
 
@@ -34,7 +34,9 @@ Examples:
   sprawl config alter --topic orders --set retention.ms=3600000
   sprawl config alter --topic orders --delete retention.ms
   sprawl config alter --topic orders --append cleanup.policy=compact
-  sprawl config alter --group billing --set consumer.session.timeout.ms=60000")]
+  sprawl config alter --group billing --set consumer.session.timeout.ms=60000
+  sprawl config alter --client-metrics producers \\
+      --set metrics=org.apache.kafka.producer. --set interval.ms=60000")]
     Alter(AlterArgs),
 }
 
@@ -50,16 +52,29 @@ struct ResourceArgs {
     /// A group's settings
     #[arg(long, value_name = "GROUP")]
     group: Option<String>,
+    /// A client metrics subscription's settings: what clients push (KIP-714)
+    #[arg(long, value_name = "NAME")]
+    client_metrics: Option<String>,
 }
 
 impl ResourceArgs {
     fn resource(&self) -> anyhow::Result<ConfigResource> {
-        match (&self.topic, self.broker, &self.group) {
-            (Some(name), _, _) => Ok(ConfigResource::Topic(name.clone())),
-            (None, Some(id), _) => Ok(ConfigResource::Broker(id)),
-            (None, None, Some(id)) => Ok(ConfigResource::Group(id.clone())),
-            (None, None, None) => anyhow::bail!("pass --topic NAME, --broker ID or --group GROUP"),
-        }
+        let topic = self.topic.clone().map(ConfigResource::Topic);
+        let broker = self.broker.map(ConfigResource::Broker);
+        let group = self.group.clone().map(ConfigResource::Group);
+        let client_metrics = self
+            .client_metrics
+            .clone()
+            .map(ConfigResource::ClientMetrics);
+        topic
+            .or(broker)
+            .or(group)
+            .or(client_metrics)
+            .ok_or_else(|| {
+                anyhow::anyhow!(
+                    "pass --topic NAME, --broker ID, --group GROUP or --client-metrics NAME"
+                )
+            })
     }
 }
 

@@ -4,7 +4,7 @@ mod memory;
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use clap::Args;
@@ -82,8 +82,37 @@ struct Plan {
     settings: BrokerSettings,
 }
 
-/// What `/readyz` says.
-type Ready = Arc<Mutex<Option<Box<dyn Fn() -> bool + Send + Sync>>>>;
+/// What the HTTP side asks the broker, once there is one.
+#[derive(Clone, Default)]
+struct Served(Arc<OnceLock<Answers>>);
+
+struct Answers {
+    is_ready: Box<dyn Fn() -> bool + Send + Sync>,
+    client_metrics: Box<dyn Fn(&mut String) + Send + Sync>,
+}
+
+impl Served {
+    fn begin(&self, broker: &RunningBroker) {
+        self.0.get_or_init(|| Answers {
+            is_ready: Box::new(broker.readiness()),
+            client_metrics: Box::new(broker.client_metrics()),
+        });
+    }
+
+    fn readiness(&self) -> Readiness {
+        match self.0.get() {
+            None => Readiness::NotReady("starting".to_owned()),
+            Some(answers) if (answers.is_ready)() => Readiness::Ready,
+            Some(_) => Readiness::NotReady("stopping, or the disk is offline".to_owned()),
+        }
+    }
+
+    fn append_metrics(&self, out: &mut String) {
+        if let Some(answers) = self.0.get() {
+            (answers.client_metrics)(out);
+        }
+    }
+}
 
 pub(crate) async fn run(io: Io, args: StartArgs) -> anyhow::Result<()> {
     logging::start(args.log_format, &args.log_level)?;
@@ -95,12 +124,12 @@ pub(crate) async fn run(io: Io, args: StartArgs) -> anyhow::Result<()> {
     let stop = StopSignal::catch(&io)?;
     let listener = bind_http(&io, plan.http_addr).await?;
     let http_addr = listener.local_address()?;
-    let ready = Ready::default();
-    let gateway_stop = serve_http(&io, listener, &ready)?;
+    let served = Served::default();
+    let gateway_stop = serve_http(&io, listener, &served)?;
     let Some(broker) = start_broker(&io, &plan, &stop).await? else {
         return Ok(());
     };
-    *ready.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(broker.readiness()));
+    served.begin(&broker);
     banner(&broker, http_addr, &plan)?;
     stop.wait().await;
     tracing::info!("stopping");
@@ -168,21 +197,12 @@ async fn bind_http(io: &Io, address: SocketAddr) -> anyhow::Result<Box<dyn Liste
 fn serve_http(
     io: &Io,
     listener: Box<dyn Listener>,
-    ready: &Ready,
+    served: &Served,
 ) -> anyhow::Result<watch::Sender<bool>> {
     let metrics = Metrics::install().map_err(|error| anyhow::anyhow!("{error}"))?;
-    let ready = Arc::clone(ready);
-    let gateway = Gateway::new(metrics, move || {
-        match ready
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .as_ref()
-        {
-            None => Readiness::NotReady("starting".to_owned()),
-            Some(ready) if ready() => Readiness::Ready,
-            Some(_) => Readiness::NotReady("stopping, or the disk is offline".to_owned()),
-        }
-    });
+    let (asked, scraped) = (served.clone(), served.clone());
+    let gateway = Gateway::new(metrics, move || asked.readiness())
+        .with_more_metrics(move |out| scraped.append_metrics(out));
     let stop = watch::Sender::new(false);
     let mut stopped = stop.subscribe();
     io.spawn.task(Box::pin(async move {
@@ -242,5 +262,6 @@ fn banner(broker: &RunningBroker, http_addr: SocketAddr, plan: &Plan) -> anyhow:
         broker.local_address(),
         plan.data_dir.display(),
     ))?;
+    crate::output::line("no authorizer is configured: every client may do everything")?;
     Ok(())
 }

@@ -232,6 +232,7 @@ fn client_that_takes_more_time_than_its_share_waits_a_window_at_most() {
             peer: crate::connection::Peer {
                 address: "127.0.0.1:1".parse().unwrap(),
                 mute: crate::quotas::Mute::default(),
+                software: crate::connection::Software::default(),
             },
             size: 1,
             received: Duration::ZERO,

@@ -33,6 +33,8 @@ pub struct ConnectionSettings {
     pub fetch_sessions_max: usize,
     /// `max.request.partition.size.limit`
     pub described_partitions_max: usize,
+    /// `telemetry.max.bytes`
+    pub telemetry_bytes_max: usize,
 }
 
 impl ConnectionSettings {
@@ -50,6 +52,7 @@ impl ConnectionSettings {
             fetch_bytes_max: values.unsigned("fetch.max.bytes")?,
             fetch_sessions_max: values.unsigned("max.incremental.fetch.session.cache.slots")?,
             described_partitions_max: values.unsigned("max.request.partition.size.limit")?,
+            telemetry_bytes_max: values.unsigned("telemetry.max.bytes")?,
         })
     }
 }

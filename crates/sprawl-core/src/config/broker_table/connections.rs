@@ -2,7 +2,7 @@
 
 use super::{INT_MAX, broker};
 use crate::config::definition::ConfigType::{Int, List, Long, String};
-use crate::config::definition::Importance::{High, Medium};
+use crate::config::definition::Importance::{High, Low, Medium};
 use crate::config::definition::Update::ReadOnly;
 use crate::config::definition::{Definition, Rule};
 
@@ -88,5 +88,12 @@ pub(super) const TABLE: &[Definition] = &[
         (Int, Some("104857600"), Rule::Between(1, 104_857_600)),
         (High, ReadOnly),
         "The largest request that is read.",
+    ),
+    broker(
+        "telemetry.max.bytes",
+        (Int, Some("1048576"), Rule::Between(1, 104_857_600)),
+        (Low, ReadOnly),
+        "The most bytes of metrics that a client pushes at once (KIP-714), compressed and again \
+         decompressed.",
     ),
 ];
