@@ -1,25 +1,30 @@
-//! Administration: topics, settings, groups, offsets, transactions, quotas, features, the quorum.
+//! Administration: topics, settings, groups, offsets, transactions, quotas, features, the quorum,
+//! access rules, credentials.
 //!
 //! One module a subject; every call is carried out once per broker that has a say in it, and
 //! answers with one result an item, so that a caller can report each.
 
+mod acls;
 mod configs;
 mod groups;
 mod offsets;
 mod quorum;
 mod quotas;
+mod scram;
 mod share_groups;
 mod topics;
 mod transactions;
 
+pub use acls::{AclOperation, AclPattern, AclPermission, AclResource, AclRule, AclRuleFilter};
 pub use configs::{ConfigEntry, ConfigOperation, ConfigResource};
 pub use groups::{GroupDescription, GroupEpochs, GroupListing, GroupMember};
 pub(crate) use groups::{commit_topics, group_id};
 pub use offsets::{OffsetSpec, TimestampedOffset};
 pub use quorum::{ChangeMode, Feature, FeatureChange, Quorum};
 pub use quotas::{EntityQuotas, QuotaEntity};
+pub use scram::{ScramCredential, ScramMechanism};
 pub use share_groups::{ShareGroupDescription, ShareGroupMember, SharePosition};
-pub use topics::{BrokerLogDir, NewTopic};
+pub use topics::{BrokerLogDir, LogDirPartition, NewTopic};
 pub use transactions::{
     OpenTransaction, ProducerDescription, TransactionDescription, TransactionFilter,
     TransactionListing,

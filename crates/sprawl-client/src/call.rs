@@ -62,6 +62,13 @@ calls! {
     DescribeCluster: DescribeClusterRequest -> DescribeClusterResponse,
     DescribeClientQuotas: DescribeClientQuotasRequest -> DescribeClientQuotasResponse,
     AlterClientQuotas: AlterClientQuotasRequest -> AlterClientQuotasResponse,
+    DescribeAcls: DescribeAclsRequest -> DescribeAclsResponse,
+    CreateAcls: CreateAclsRequest -> CreateAclsResponse,
+    DeleteAcls: DeleteAclsRequest -> DeleteAclsResponse,
+    DescribeUserScramCredentials:
+        DescribeUserScramCredentialsRequest -> DescribeUserScramCredentialsResponse,
+    AlterUserScramCredentials:
+        AlterUserScramCredentialsRequest -> AlterUserScramCredentialsResponse,
     DescribeQuorum: DescribeQuorumRequest -> DescribeQuorumResponse,
     UpdateFeatures: UpdateFeaturesRequest -> UpdateFeaturesResponse,
     ShareGroupDescribe: ShareGroupDescribeRequest -> ShareGroupDescribeResponse,

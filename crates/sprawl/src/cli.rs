@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    cluster, completions, config, consume, feature, group, log, produce, quorum, quota,
-    share_group, start, topic, transaction,
+    acl, cluster, completions, config, consume, feature, group, log, log_dir, produce, quorum,
+    quota, scram, share_group, start, topic, transaction,
 };
 
 /// A Kafka-compatible broker in one binary, with the tools to work with any Kafka cluster.
@@ -45,8 +45,14 @@ pub(crate) enum Command {
     ShareGroup(share_group::ShareGroupArgs),
     /// Show the cluster's brokers and disks
     Cluster(cluster::ClusterArgs),
-    /// Show and change settings of topics and brokers
+    /// Show and change settings of topics, brokers, groups and client metrics
     Config(config::ConfigArgs),
+    /// Show and change access rules
+    Acl(acl::AclArgs),
+    /// Show and change the passwords of users that log in with SCRAM
+    Scram(scram::ScramArgs),
+    /// Show the brokers' log directories and what is in them
+    LogDir(log_dir::LogDirArgs),
     /// Show and change client quotas
     Quota(quota::QuotaArgs),
     /// Show and change the cluster's features

@@ -50,6 +50,11 @@ pub(crate) fn explain(error: ClientError) -> anyhow::Error {
         (_, Some(ErrorCode::TransactionalIdNotFound)) => {
             "`sprawl transaction list` shows the transactional ids"
         }
+        (_, Some(ErrorCode::SecurityDisabled)) => {
+            "this cluster keeps no access rules, so none is obeyed; let only those reach its \
+             listener who may do everything"
+        }
+        (_, Some(ErrorCode::ResourceNotFound)) => "`sprawl scram list` shows who has credentials",
         (_, Some(ErrorCode::MessageTooLarge)) => "raise the topic's max.message.bytes",
         _ => return anyhow::anyhow!("{error}"),
     };

@@ -38,8 +38,21 @@ pub struct BrokerLogDir {
     pub total_bytes: i64,
     /// Bytes still free, -1 where unknown.
     pub usable_bytes: i64,
-    /// Bytes by topic and partition.
-    pub partitions: BTreeMap<(String, i32), i64>,
+    /// Whether no new partitions are placed there.
+    pub is_cordoned: bool,
+    /// What is in it, by topic and partition.
+    pub partitions: BTreeMap<(String, i32), LogDirPartition>,
+}
+
+/// A partition in a log directory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LogDirPartition {
+    /// The size of its segments, in bytes.
+    pub size_bytes: i64,
+    /// How many records it is behind.
+    pub offset_lag: i64,
+    /// Whether it will take the place of the partition's log elsewhere.
+    pub is_future: bool,
 }
 
 /// Whether a change is made.
@@ -144,10 +157,12 @@ impl Admin {
                 let partitions = result.topics.into_iter().flat_map(|topic| {
                     let name = topic.name.to_string();
                     topic.partitions.into_iter().map(move |partition| {
-                        (
-                            (name.clone(), partition.partition_index),
-                            partition.partition_size,
-                        )
+                        let found = LogDirPartition {
+                            size_bytes: partition.partition_size,
+                            offset_lag: partition.offset_lag,
+                            is_future: partition.is_future_key,
+                        };
+                        ((name.clone(), partition.partition_index), found)
                     })
                 });
                 dirs.push(BrokerLogDir {
@@ -156,6 +171,7 @@ impl Admin {
                     path: result.log_dir.to_string(),
                     total_bytes: result.total_bytes,
                     usable_bytes: result.usable_bytes,
+                    is_cordoned: result.is_cordoned,
                 });
             }
         }

@@ -90,7 +90,7 @@ fn log_dir(dir: &sprawl_client::admin::BrokerLogDir) -> LogDir {
     LogDir {
         path: dir.path.clone(),
         partition_count: dir.partitions.len(),
-        partition_bytes: dir.partitions.values().sum(),
+        partition_bytes: dir.partitions.values().map(|found| found.size_bytes).sum(),
         disk_bytes: dir.total_bytes,
         disk_free_bytes: dir.usable_bytes,
     }

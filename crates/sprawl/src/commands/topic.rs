@@ -267,6 +267,7 @@ async fn describe_one(admin: &Admin, name: &str) -> Result<Description, ClientEr
         .await?
         .into_iter()
         .flat_map(|dir| dir.partitions)
+        .map(|(partition, found)| (partition, found.size_bytes))
         .collect();
     let configs = admin
         .describe_configs(&ConfigResource::Topic(name.to_owned()))

@@ -1,5 +1,12 @@
 //! Groups from the command line.
 
+use sprawl_client::{Client, ClientOptions};
+use sprawl_io::Io;
+use sprawl_protocol::messages::consumer_group_heartbeat_request::TopicPartitions;
+use sprawl_protocol::messages::{
+    ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse, GroupId, TopicName,
+};
+
 use crate::node::{Node, wait_for};
 
 fn lag(node: &Node, group: &str) -> serde_json::Value {
@@ -108,6 +115,143 @@ fn a_group_with_members_is_neither_reset_nor_deleted() {
     crate::node::signal(&member, "-TERM");
     assert!(member.wait().unwrap().success());
     assert_eq!(lag(&node, "g")["state"], "Empty");
+    node.run(&["group", "delete", "g"]);
+    assert!(
+        node.refused(&["group", "describe", "g"])
+            .contains("there is no group g")
+    );
+}
+
+/// A member of a consumer group of the new protocol (KIP-848), which our own reader does not speak.
+struct Member {
+    runtime: tokio::runtime::Runtime,
+    client: Client,
+    epoch: i32,
+    owned: Vec<TopicPartitions>,
+}
+
+impl Member {
+    const ID: &str = "3w5E9wYvTGaFv2L6tPqaMg";
+
+    fn new(node: &Node) -> Self {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let options = ClientOptions::new(vec![node.kafka.clone()]);
+        let client = runtime
+            .block_on(Client::connect(Io::real(), options))
+            .unwrap();
+        Self {
+            runtime,
+            client,
+            epoch: 0,
+            owned: Vec::new(),
+        }
+    }
+
+    /// Beats once, with all that a beat may say, and takes over what it is told.
+    fn beat(&mut self, epoch: i32) -> ConsumerGroupHeartbeatResponse {
+        let request = ConsumerGroupHeartbeatRequest::default()
+            .with_group_id(GroupId("g".into()))
+            .with_member_id(Self::ID.into())
+            .with_member_epoch(epoch)
+            .with_rebalance_timeout_ms(60_000)
+            .with_subscribed_topic_names(Some(vec![TopicName("t".into())]))
+            .with_topic_partitions(Some(self.owned.clone()));
+        let call = async { self.client.any().await?.call(request).await };
+        let told = self.runtime.block_on(call).unwrap();
+        if let Some(assignment) = &told.assignment {
+            let topics = assignment.topic_partitions.iter();
+            self.owned = topics
+                .map(|topic| {
+                    TopicPartitions::default()
+                        .with_topic_id(topic.topic_id)
+                        .with_partitions(topic.partitions.clone())
+                })
+                .collect();
+        }
+        if told.error_code == 0 {
+            self.epoch = told.member_epoch;
+        }
+        told
+    }
+}
+
+#[test]
+fn a_consumer_group_is_listed_described_reset_and_deleted() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = Node::start(dir.path(), &[]);
+    node.run(&["topic", "create", "t", "-p", "2"]);
+    assert!(
+        node.output(&["produce", "t"], &numbers(100))
+            .status
+            .success()
+    );
+    // Asking for the coordinator makes the topic of offsets, which is loaded a moment later.
+    wait_for("the coordinator is there", || {
+        let output = node.output(&["group", "describe", "g"], "");
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        stderr.contains("there is no group g")
+    });
+    let mut member = Member::new(&node);
+    wait_for("the member joined", || member.beat(0).error_code == 0);
+    wait_for("it has both partitions", || {
+        let epoch = member.epoch;
+        member.beat(epoch);
+        member
+            .owned
+            .iter()
+            .map(|topic| topic.partitions.len())
+            .sum::<usize>()
+            == 2
+    });
+    let epoch = member.epoch;
+    member.beat(epoch);
+
+    let listed: serde_json::Value =
+        serde_json::from_str(&node.run(&["group", "list", "--json"])).unwrap();
+    assert_eq!(
+        (
+            &listed[0]["group"],
+            &listed[0]["group_type"],
+            &listed[0]["state"]
+        ),
+        (&"g".into(), &"Consumer".into(), &"Stable".into()),
+    );
+    let described = lag(&node, "g");
+    assert_eq!(described["member_count"], 1);
+    assert_eq!(described["members"][0]["member"], Member::ID);
+    assert_eq!(described["members"][0]["epoch"], described["group_epoch"]);
+    let has = &described["members"][0]["assignment"]["t"];
+    assert_eq!(*has, serde_json::json!([0, 1]));
+    assert_eq!(*has, described["members"][0]["target"]["t"]);
+    let table = node.run(&["group", "describe", "g"]);
+    assert!(
+        table.contains("SHOULD HAVE") && table.contains("assignor uniform"),
+        "{table}"
+    );
+
+    let reset = [
+        "group",
+        "reset-offsets",
+        "g",
+        "--topic",
+        "t",
+        "--to-earliest",
+    ];
+    let execute = [&reset[..], &["--execute"]].concat();
+    assert!(node.refused(&execute).contains("stop them first"));
+    assert!(
+        node.refused(&["group", "delete", "g"])
+            .contains("NON_EMPTY_GROUP")
+    );
+    member.beat(-1);
+    assert_eq!(lag(&node, "g")["state"], "Empty");
+    node.run(&reset);
+    assert!(
+        lag(&node, "g")["partitions"].as_array().unwrap().is_empty(),
+        "a dry run"
+    );
+    node.run(&execute);
+    assert_eq!(lag(&node, "g")["total_lag"], 100);
     node.run(&["group", "delete", "g"]);
     assert!(
         node.refused(&["group", "describe", "g"])

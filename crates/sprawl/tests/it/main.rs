@@ -2,6 +2,7 @@
 //!
 //! - `start`: addresses, settings, refusals, clean stops
 //! - `verbs`: the command line against a running broker
+//! - `administration`: log directories, credentials, access rules, client metrics
 //! - `groups`: consumer groups, lag and resets
 //! - `transactions`: transactional ids and producers
 //! - `log`: checking and printing a stopped data directory
@@ -15,6 +16,7 @@
     reason = "these tests stand outside the process under test and may fail loudly"
 )]
 
+mod administration;
 mod crash;
 mod delayed;
 mod groups;

@@ -7,13 +7,11 @@ use std::collections::BTreeMap;
 
 use clap::Args;
 use serde::Serialize;
-use sprawl_client::admin::{Admin, OffsetSpec, TimestampedOffset};
+use sprawl_client::admin::{Admin, OffsetSpec};
 
 use crate::client::explain;
-use crate::datetime;
-use crate::output::{self, Table};
-
-type Place = (String, i32);
+use crate::commands::offsets::{self, Logs, Place, parse_time};
+use crate::output;
 
 #[derive(Debug, Args)]
 pub(super) struct ResetArgs {
@@ -66,11 +64,6 @@ struct Target {
     to_datetime: Option<i64>,
 }
 
-fn parse_time(text: &str) -> Result<i64, String> {
-    datetime::parse(text)
-        .ok_or_else(|| format!("expected a time such as 2026-11-24T08:00:00, found {text:?}"))
-}
-
 /// What happens to one partition.
 #[derive(Debug, Serialize)]
 struct Change {
@@ -107,48 +100,13 @@ async fn places(
     scope: &Scope,
     committed: &BTreeMap<Place, i64>,
 ) -> anyhow::Result<Vec<Place>> {
-    if scope.all_topics {
-        if committed.is_empty() {
-            anyhow::bail!("the group has no committed offsets; name a topic with --topic");
-        }
-        return Ok(committed.keys().cloned().collect());
+    if !scope.all_topics {
+        return offsets::places(admin, &scope.topics).await;
     }
-    let mut places = Vec::new();
-    for text in &scope.topics {
-        let (topic, partitions) = match text.split_once(':') {
-            Some((topic, list)) => (topic, Some(list)),
-            None => (text.as_str(), None),
-        };
-        let view = admin
-            .client()
-            .refresh_topic(topic, sprawl_client::AutoCreate::No)
-            .await
-            .map_err(explain)?;
-        let Some(list) = partitions else {
-            places.extend(
-                view.partitions
-                    .keys()
-                    .map(|index| (topic.to_owned(), *index)),
-            );
-            continue;
-        };
-        for number in list.split(',') {
-            let known = number
-                .trim()
-                .parse()
-                .ok()
-                .filter(|n| view.partitions.contains_key(n));
-            let Some(index) = known else {
-                let count = view.partitions.len();
-                anyhow::bail!(
-                    "topic {topic} has partitions 0 to {}, not {number:?}",
-                    count - 1
-                );
-            };
-            places.push((topic.to_owned(), index));
-        }
+    if committed.is_empty() {
+        anyhow::bail!("the group has no committed offsets; name a topic with --topic");
     }
-    Ok(places)
+    Ok(committed.keys().cloned().collect())
 }
 
 async fn changes(
@@ -157,44 +115,33 @@ async fn changes(
     committed: &BTreeMap<Place, i64>,
     places: Vec<Place>,
 ) -> anyhow::Result<Vec<Change>> {
-    let starts = look_up(admin, &places, OffsetSpec::Earliest).await?;
-    let ends = look_up(admin, &places, OffsetSpec::Latest).await?;
+    let logs = Logs::of(admin, &places).await?;
     let at_time = match target.to_datetime {
-        Some(ms) => look_up(admin, &places, OffsetSpec::Timestamp(ms)).await?,
+        Some(ms) => offsets::look_up(admin, &places, OffsetSpec::Timestamp(ms)).await?,
         None => BTreeMap::new(),
-    };
-    let offset = |offsets: &BTreeMap<Place, TimestampedOffset>, place: &Place| {
-        offsets
-            .get(place)
-            .map(|found| found.offset)
-            .filter(|offset| *offset >= 0)
     };
     let mut changes = Vec::new();
     for place in places {
-        let (start, end) = (
-            offset(&starts, &place).unwrap_or(0),
-            offset(&ends, &place).unwrap_or(0),
-        );
         let current = committed.get(&place).copied();
         let needs_current = || {
             let (topic, partition) = &place;
             anyhow::anyhow!("the group has no committed offset in {topic}-{partition}")
         };
         let wanted = if target.to_earliest {
-            start
+            logs.start(&place)
         } else if target.to_latest {
-            end
+            logs.end(&place)
         } else if let Some(offset) = target.to_offset {
             offset
         } else if let Some(count) = target.shift_by {
             current.ok_or_else(needs_current)?.saturating_add(count)
         } else if target.to_datetime.is_some() {
             // No record is that late: the group goes on with what is written next.
-            offset(&at_time, &place).unwrap_or(end)
+            at_time.get(&place).copied().unwrap_or(logs.end(&place))
         } else {
             current.ok_or_else(needs_current)?
         };
-        let new_offset = wanted.clamp(start, end.max(start));
+        let new_offset = logs.within(&place, wanted);
         let (topic, partition) = place;
         changes.push(Change {
             topic,
@@ -206,30 +153,17 @@ async fn changes(
     Ok(changes)
 }
 
-async fn look_up(
-    admin: &Admin,
-    places: &[Place],
-    spec: OffsetSpec,
-) -> anyhow::Result<BTreeMap<Place, TimestampedOffset>> {
-    let wanted = places.iter().map(|place| (place.clone(), spec)).collect();
-    admin.list_offsets(&wanted).await.map_err(explain)
-}
-
 fn show(args: &ResetArgs, changes: &[Change]) -> anyhow::Result<()> {
     if args.json {
         return output::json(&changes);
     }
-    let mut table = Table::new(&["TOPIC", "PARTITION", "COMMITTED", "NEW OFFSET"]);
-    for change in changes {
-        let committed = change
-            .committed_offset
-            .map_or("-".to_owned(), |o| o.to_string());
-        let (partition, new_offset) = (change.partition.to_string(), change.new_offset.to_string());
-        table.row(vec![change.topic.clone(), partition, committed, new_offset]);
-    }
-    table.print()?;
+    let rows = changes.iter().map(|change| {
+        let place = (change.topic.clone(), change.partition);
+        (place, change.committed_offset, change.new_offset)
+    });
+    offsets::print_changes(["COMMITTED", "NEW OFFSET"], rows)?;
     if !args.execute {
-        output::note("dry run: nothing was changed; pass --execute to change it");
+        offsets::note_dry_run();
     }
     Ok(())
 }

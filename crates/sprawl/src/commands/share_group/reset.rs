@@ -8,10 +8,8 @@ use serde::Serialize;
 use sprawl_client::admin::{Admin, OffsetSpec};
 
 use crate::client::explain;
-use crate::datetime;
-use crate::output::{self, Table};
-
-type Place = (String, i32);
+use crate::commands::offsets::{self, Logs, Place, parse_time};
+use crate::output;
 
 #[derive(Debug, Args)]
 pub(super) struct ResetArgs {
@@ -33,8 +31,8 @@ pub(super) struct ResetArgs {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 struct Scope {
-    /// A topic; may be repeated
-    #[arg(long = "topic", value_name = "TOPIC")]
+    /// A topic, or some of its partitions; may be repeated
+    #[arg(long = "topic", value_name = "TOPIC[:PARTITION,...]")]
     topics: Vec<String>,
     /// Every topic the group consumes
     #[arg(long)]
@@ -58,11 +56,6 @@ struct Target {
     to_datetime: Option<i64>,
 }
 
-fn parse_time(text: &str) -> Result<i64, String> {
-    datetime::parse(text)
-        .ok_or_else(|| format!("expected a time such as 2026-11-24T08:00:00, found {text:?}"))
-}
-
 /// What happens to one partition.
 #[derive(Debug, Serialize)]
 struct Change {
@@ -79,10 +72,7 @@ pub(super) async fn run(admin: &Admin, args: ResetArgs) -> anyhow::Result<()> {
     if args.scope.all_topics {
         places.extend(positions.keys().cloned());
     }
-    for topic in &args.scope.topics {
-        let view = admin.client().topic(topic).await.map_err(explain)?;
-        places.extend(view.partitions.keys().map(|index| (topic.clone(), *index)));
-    }
+    places.extend(offsets::places(admin, &args.scope.topics).await?);
     if places.is_empty() {
         anyhow::bail!("the group consumes nothing yet; name a topic with --topic");
     }
@@ -108,61 +98,38 @@ async fn new_offsets(
     target: &Target,
     places: &[Place],
 ) -> anyhow::Result<BTreeMap<Place, i64>> {
-    let ends = look_up(admin, places, OffsetSpec::Latest).await?;
-    if target.to_latest {
-        return Ok(ends);
-    }
-    let starts = look_up(admin, places, OffsetSpec::Earliest).await?;
-    if target.to_earliest {
-        return Ok(starts);
-    }
-    let wanted = match (target.to_offset, target.to_datetime) {
-        (Some(offset), _) => places.iter().map(|place| (place.clone(), offset)).collect(),
-        (None, Some(time)) => look_up(admin, places, OffsetSpec::Timestamp(time)).await?,
-        (None, None) => starts.clone(),
+    let logs = Logs::of(admin, places).await?;
+    let at_time = match target.to_datetime {
+        Some(ms) => offsets::look_up(admin, places, OffsetSpec::Timestamp(ms)).await?,
+        None => BTreeMap::new(),
     };
-    let within = wanted.into_iter().map(|(place, offset)| {
-        let end = ends.get(&place).copied().unwrap_or(0);
-        let start = starts.get(&place).copied().unwrap_or(0);
-        // No record is that late: the group starts at the end.
-        let offset = if offset < 0 { end } else { offset };
-        (place, offset.clamp(start, end.max(start)))
+    let new = places.iter().map(|place| {
+        let wanted = if target.to_latest {
+            logs.end(place)
+        } else if let Some(offset) = target.to_offset {
+            logs.within(place, offset)
+        } else if target.to_datetime.is_some() {
+            // No record is that late: the group starts at the end.
+            at_time.get(place).copied().unwrap_or(logs.end(place))
+        } else {
+            logs.start(place)
+        };
+        (place.clone(), wanted)
     });
-    Ok(within.collect())
-}
-
-async fn look_up(
-    admin: &Admin,
-    places: &[Place],
-    spec: OffsetSpec,
-) -> anyhow::Result<BTreeMap<Place, i64>> {
-    let wanted = places.iter().map(|place| (place.clone(), spec)).collect();
-    let found = admin.list_offsets(&wanted).await.map_err(explain)?;
-    Ok(found
-        .into_iter()
-        .map(|(place, found)| (place, found.offset))
-        .collect())
+    Ok(new.collect())
 }
 
 fn show(args: &ResetArgs, changes: &[Change]) -> anyhow::Result<()> {
     if args.json {
         return output::json(&changes);
     }
-    let mut table = Table::new(&["TOPIC", "PARTITION", "START", "NEW"]);
-    for change in changes {
-        let start = change
-            .start_offset
-            .map_or("-".to_owned(), |offset| offset.to_string());
-        table.row(vec![
-            change.topic.clone(),
-            change.partition.to_string(),
-            start,
-            change.new_offset.to_string(),
-        ]);
-    }
-    table.print()?;
+    let rows = changes.iter().map(|change| {
+        let place = (change.topic.clone(), change.partition);
+        (place, change.start_offset, change.new_offset)
+    });
+    offsets::print_changes(["START", "NEW"], rows)?;
     if !args.execute {
-        output::note("nothing was changed; add --execute to do it");
+        offsets::note_dry_run();
     }
     Ok(())
 }
