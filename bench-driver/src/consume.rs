@@ -75,5 +75,6 @@ pub fn run(settings: &ClientConfig, load: &Consume) -> Result<Measured> {
         errors,
         driver_cpu_seconds: cpu_seconds() - cpu_before,
         latency: None,
+        whole: None,
     })
 }

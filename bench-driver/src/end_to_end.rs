@@ -65,6 +65,7 @@ pub fn run(settings: &ClientConfig, load: &EndToEnd) -> Result<Measured> {
         errors: errors + sent.saturating_sub(read.records),
         driver_cpu_seconds: cpu_seconds() - cpu_before,
         latency: Some(Latency::from(&read.histogram)),
+        whole: None,
     })
 }
 

@@ -8,6 +8,7 @@ mod consume;
 mod end_to_end;
 mod produce;
 mod topic;
+mod transactions;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -39,6 +40,8 @@ enum Load {
     Consume(consume::Consume),
     /// Sends at a fixed rate and reads at the same time.
     EndToEnd(end_to_end::EndToEnd),
+    /// Commits transactions as fast as they are answered.
+    Transactions(transactions::Transactions),
 }
 
 /// What one load measured.
@@ -51,6 +54,8 @@ struct Measured {
     /// Seconds of processor time that this driver itself used.
     driver_cpu_seconds: f64,
     latency: Option<Latency>,
+    /// Of whole transactions, where `latency` is that of their commits.
+    whole: Option<Latency>,
 }
 
 #[derive(Serialize)]
@@ -82,6 +87,7 @@ fn main() -> Result<()> {
         Load::Produce(produce) => produce::run(&settings, &produce)?,
         Load::Consume(consume) => consume::run(&settings, &consume)?,
         Load::EndToEnd(end_to_end) => end_to_end::run(&settings, &end_to_end)?,
+        Load::Transactions(transactions) => transactions::run(&settings, &transactions)?,
     };
     println!("{}", serde_json::to_string(&measured)?);
     Ok(())

@@ -152,6 +152,7 @@ pub fn run(settings: &ClientConfig, load: &Produce) -> Result<Measured> {
         errors: deliveries.errors(),
         driver_cpu_seconds: cpu_seconds() - cpu_before,
         latency: Some(latency),
+        whole: None,
     })
 }
 

@@ -71,7 +71,10 @@ pub(crate) fn judge(samples: &Samples) -> Vec<Verdict> {
     judge.consume();
     judge.latency();
     judge.restart_and_memory();
+    judge.transactions();
+    judge.share();
     judge.compaction();
+    judge.idle_groups();
     judge.disk();
     judge.verdicts
 }
@@ -149,6 +152,51 @@ impl Judge<'_> {
         let start = self.median((Case::Start, FSYNC, Metric::Seconds));
         let bar = "start to first accepted request, empty".to_owned();
         self.at_most(bar, 300.0, " ms", start.map(|seconds| seconds * 1000.0));
+    }
+
+    fn transactions(&mut self) {
+        let cell = |variant, metric| (Case::Transactions, variant, metric);
+        let rivals = [
+            (ASYNC, "async", KAFKA, "Kafka's"),
+            (FSYNC, "fsync", KAFKA, "Kafka's without fsync"),
+            (FSYNC, "fsync", FLUSH, "Kafka's with one fsync per batch"),
+        ];
+        for (ours, mode, theirs, whose) in rivals {
+            let cpu = Metric::CpuMsPerTransaction;
+            self.at_least(
+                format!("transactions, {mode}: committed per broker CPU second, times {whose}"),
+                1.5,
+                self.ratio(cell(theirs, cpu), cell(ours, cpu)),
+            );
+            let p99 = Metric::P99Ms;
+            self.at_most(
+                format!("transactions, {mode}: p99 of a commit, times {whose}"),
+                0.5,
+                "x",
+                self.ratio(cell(ours, p99), cell(theirs, p99)),
+            );
+        }
+    }
+
+    fn share(&mut self) {
+        let cell = |variant| (Case::Share, variant, Metric::CpuSecondsPerGib);
+        let rivals = [
+            (ASYNC, "async", "Kafka's"),
+            (FSYNC, "fsync", "Kafka's without fsync"),
+        ];
+        for (ours, mode, whose) in rivals {
+            let bar = format!("share consume, {mode}: bytes per broker CPU second, times {whose}");
+            self.at_least(bar, 1.5, self.ratio(cell(KAFKA), cell(ours)));
+        }
+    }
+
+    fn idle_groups(&mut self) {
+        let added = |metric| self.median((Case::IdleGroups, FSYNC, metric));
+        let (memory, cpu) = (added(Metric::GroupsMib), added(Metric::GroupsCpuPercent));
+        let bar = "10,000 idle groups: memory added".to_owned();
+        self.at_most(bar, 50.0, " MiB", memory);
+        let bar = "10,000 idle groups: processor time added, of a core".to_owned();
+        self.at_most(bar, 2.0, " %", cpu);
     }
 
     fn compaction(&mut self) {
@@ -267,6 +315,20 @@ mod tests {
             verdict.numbers(),
             ("<= 15 %".to_owned(), "20.0 %".to_owned())
         );
+    }
+
+    #[test]
+    fn a_commit_is_judged_against_kafka_with_and_without_fsync() {
+        let case = Case::Transactions;
+        let cells = [
+            (case, KAFKA, Metric::P99Ms, 2.0),
+            (case, FLUSH, Metric::P99Ms, 8.0),
+            (case, FSYNC, Metric::P99Ms, 3.0),
+        ];
+        let bar = "transactions, fsync: p99 of a commit, times Kafka's without";
+        assert_eq!(verdict_of(bar, &cells).word(), "**missed**");
+        let bar = "transactions, fsync: p99 of a commit, times Kafka's with one";
+        assert_eq!(verdict_of(bar, &cells).word(), "met");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
-use sprawl_conformance::{kafka, setup};
+use sprawl_conformance::{clients, kafka, setup};
 
 /// librdkafka settings of every load: its defaults but for the ones a report must name.
 pub(crate) const SETTINGS: &[&str] = &["linger.ms=5"];
@@ -31,6 +31,8 @@ pub(crate) struct Measured {
     pub(crate) errors: u64,
     pub(crate) driver_cpu_seconds: f64,
     pub(crate) latency: Option<Latency>,
+    /// Of whole transactions, where `latency` is that of their commits.
+    pub(crate) whole: Option<Latency>,
 }
 
 /// Percentiles in ms.
@@ -186,6 +188,58 @@ fn parse_perf_tool(line: &str) -> Option<PerfTool> {
     })
 }
 
+/// What Kafka's `ShareConsumerPerformance` read.
+#[derive(Debug, PartialEq)]
+pub(crate) struct ShareRead {
+    pub(crate) records: u64,
+    pub(crate) seconds: f64,
+}
+
+/// Consumers of one share group that Kafka's tool runs.
+pub(crate) const SHARE_CONSUMERS: u32 = 2;
+
+/// Reads and acknowledges so many records with consumers of one share group, by Kafka's own tool.
+pub(crate) fn share_perf_tool(
+    bootstrap: &str,
+    topic: &str,
+    group: &str,
+    records: u64,
+) -> Result<ShareRead> {
+    /// Longer than a run: the tool gives up after this time, not only after so long a silence.
+    const TIMEOUT_MS: &str = "120000";
+    let classpath = setup::java_tools()?;
+    let mut command = Command::new("java");
+    command
+        .args(["-Xmx512m", "-cp", &classpath])
+        .arg(kafka::log_setting())
+        .arg("org.apache.kafka.tools.ShareConsumerPerformance")
+        .args(["--bootstrap-server", bootstrap, "--topic", topic])
+        .args(["--group", group, "--num-records", &records.to_string()])
+        .args(["--threads", &SHARE_CONSUMERS.to_string()])
+        .args(["--timeout", TIMEOUT_MS, "--hide-header"]);
+    let output = run(&mut command)?;
+    let last = output.lines().last().unwrap_or_default();
+    parse_share_perf_tool(last).with_context(|| format!("no result in {output:?}"))
+}
+
+/// Parses the closing line: start, end, MB, MB a second, records a second, records, ms.
+fn parse_share_perf_tool(line: &str) -> Option<ShareRead> {
+    let fields: Vec<&str> = line.split(", ").collect();
+    let [_, _, _, _, _, records, ms] = fields.as_slice() else {
+        return None;
+    };
+    Some(ShareRead {
+        records: records.parse().ok()?,
+        seconds: ms.parse::<f64>().ok()? / 1000.0,
+    })
+}
+
+/// Has a server made ready by what only Kafka's own client can ask for.
+pub(crate) fn fixture(bootstrap: &str, arguments: &[&str]) -> Result<()> {
+    let mut command = clients::lone_java_program("bench/Fixture.java", "Fixture")?;
+    run(command.args(arguments).env("BOOTSTRAP", bootstrap)).map(drop)
+}
+
 /// Bytes under a folder.
 pub(crate) fn folder_bytes(folder: &Path) -> Result<u64> {
     let mut command = Command::new("du");
@@ -227,5 +281,17 @@ mod tests {
         };
         assert_eq!(parse_perf_tool(line), Some(expected));
         assert_eq!(parse_perf_tool("nothing was sent"), None);
+    }
+
+    #[test]
+    fn the_closing_line_of_kafkas_share_tool_is_read() {
+        let line = "2026-11-24 10:00:00:000, 2026-11-24 10:00:02:500, 48.8281, 19.5313, 20000.0000, \
+                    50000, 2500";
+        let expected = ShareRead {
+            records: 50_000,
+            seconds: 2.5,
+        };
+        assert_eq!(parse_share_perf_tool(line), Some(expected));
+        assert_eq!(parse_share_perf_tool("WARNING: Exiting"), None);
     }
 }

@@ -37,6 +37,12 @@ pub(crate) enum Case {
     PerfTool,
     /// Compacting 1 GiB of a million keys, alone and beside a producer.
     Compaction,
+    /// Transactions of 100 records, committed one after the other by a few producers.
+    Transactions,
+    /// Reading and acknowledging in a share group.
+    Share,
+    /// 10,000 groups that nobody uses.
+    IdleGroups,
     /// What the disk does without any server.
     Disk,
 }
@@ -86,6 +92,16 @@ impl Variant {
         }
     }
 
+    /// The same as the server's default, which the topics of its coordinators follow.
+    pub(crate) fn server_setting(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::Kafka => None,
+            Self::KafkaFlush => Some(("log.flush.interval.messages", "1")),
+            Self::SprawlAsync => Some(("sprawl.flush", "async")),
+            Self::SprawlFsync => Some(("sprawl.flush", "fsync")),
+        }
+    }
+
     /// True for the servers under comparison, false for the yardstick.
     pub(crate) fn is_sprawl(self) -> bool {
         matches!(self, Self::SprawlAsync | Self::SprawlFsync)
@@ -94,8 +110,13 @@ impl Variant {
     /// Whether a case is measured on this server.
     pub(crate) fn takes(self, case: Case) -> bool {
         match self {
-            Self::KafkaFlush => matches!(case, Case::Produce1k | Case::Produce100b),
-            _ => case != Case::Disk,
+            Self::KafkaFlush => matches!(
+                case,
+                Case::Produce1k | Case::Produce100b | Case::Transactions
+            ),
+            // What a group costs at rest does not depend on how its offsets were written.
+            Self::SprawlAsync => !matches!(case, Case::Disk | Case::IdleGroups),
+            Self::Kafka | Self::SprawlFsync => case != Case::Disk,
         }
     }
 }
@@ -105,15 +126,16 @@ impl Variant {
 pub(crate) struct Scale {
     /// Sent before anything is measured, so that a JIT compiler has seen the path.
     pub(crate) warm_up_bytes: u64,
-    /// Payload of `produce-1k`, `produce-1000p`, `perf-tool` and of each part of `compaction`.
+    /// Payload of `produce-1k`, `produce-1000p`, `perf-tool` and of each part of `compaction`; half
+    /// of it is that of `share`.
     pub(crate) large_bytes: u64,
     /// Payload of `produce-100b`.
     pub(crate) small_bytes: u64,
     /// Divides the payload for the server that syncs each batch.
     pub(crate) flush_divisor: u64,
-    /// Seconds of `end-to-end` that are not counted.
+    /// Seconds of `end-to-end` and `transactions` that are not counted.
     pub(crate) warm_up_seconds: u64,
-    /// Seconds of `end-to-end` that are counted.
+    /// Seconds of `end-to-end` and `transactions` that are counted.
     pub(crate) seconds: u64,
     /// Log size before `kill -9`: topped up to this.
     pub(crate) restart_bytes: u64,

@@ -7,10 +7,11 @@ use anyhow::{Context, Result};
 use clap::ValueEnum;
 
 use crate::bars;
-use crate::driver::{MANY_SETTINGS, SETTINGS};
+use crate::driver::{MANY_SETTINGS, SETTINGS, SHARE_CONSUMERS};
 use crate::plan::{Case, Variant};
 use crate::plot::{self, Bar, Group};
 use crate::samples::{Metric, Samples};
+use crate::session::{GROUP_PARTITIONS, GROUPS, PRODUCERS, SHARE_DIVISOR, TRANSACTION_RECORDS};
 use crate::stats::{short, summarise};
 
 const MIB: u64 = 1024 * 1024;
@@ -64,6 +65,39 @@ const TABLES: &[(Case, &str, &[Metric])] = &[
         "Compaction: 256 B records, four of each key, one partition",
         COMPACTION,
     ),
+    (
+        Case::Transactions,
+        "Transactions of 100 records of 1 KiB, 16 partitions",
+        TRANSACTIONS,
+    ),
+    (
+        Case::Share,
+        "Share group, 1 KiB records, 16 partitions",
+        &[
+            Metric::MibPerSecond,
+            Metric::RecordsPerSecond,
+            Metric::CpuSecondsPerGib,
+        ],
+    ),
+    (Case::IdleGroups, "10,000 idle groups", IDLE_GROUPS),
+];
+const TRANSACTIONS: &[Metric] = &[
+    Metric::TransactionsPerSecond,
+    Metric::CpuMsPerTransaction,
+    Metric::P50Ms,
+    Metric::P99Ms,
+    Metric::P999Ms,
+    Metric::WholeP50Ms,
+    Metric::WholeP99Ms,
+    Metric::DriverCpuSecondsPerGib,
+];
+const IDLE_GROUPS: &[Metric] = &[
+    Metric::WithoutGroupsMib,
+    Metric::WithGroupsMib,
+    Metric::GroupsMib,
+    Metric::WithoutGroupsCpuPercent,
+    Metric::WithGroupsCpuPercent,
+    Metric::GroupsCpuPercent,
 ];
 const COMPACTION: &[Metric] = &[
     Metric::MibPerSecond,
@@ -71,6 +105,7 @@ const COMPACTION: &[Metric] = &[
     Metric::PeakMib,
     Metric::AloneMibPerSecond,
     Metric::BesideMibPerSecond,
+    Metric::BesidePercent,
 ];
 const PRODUCE: &[Metric] = &[
     Metric::MibPerSecond,
@@ -138,6 +173,30 @@ const PLOTS: &[(&str, &str, Metric, &[Case])] = &[
         Metric::SecondsToAck,
         &[Case::Restart],
     ),
+    (
+        "transactions",
+        "Broker CPU ms per transaction of 100 records (less is better)",
+        Metric::CpuMsPerTransaction,
+        &[Case::Transactions],
+    ),
+    (
+        "commit",
+        "p99 of a commit, ms (less is better)",
+        Metric::P99Ms,
+        &[Case::Transactions],
+    ),
+    (
+        "share",
+        "Broker CPU seconds per GiB, share group and compaction (less is better)",
+        Metric::CpuSecondsPerGib,
+        &[Case::Share, Case::Compaction],
+    ),
+    (
+        "groups",
+        "MiB that 10,000 idle groups add (less is better)",
+        Metric::GroupsMib,
+        &[Case::IdleGroups],
+    ),
 ];
 
 /// Writes the report and the plots under `docs/` of the checkout.
@@ -195,6 +254,9 @@ fn label(case: Case) -> &'static str {
         Case::Start => "start",
         Case::PerfTool => "Kafka's producer tool",
         Case::Compaction => "compaction",
+        Case::Transactions => "transactions",
+        Case::Share => "share group",
+        Case::IdleGroups => "10,000 idle groups",
         Case::Disk => "disk",
     }
 }
@@ -212,6 +274,17 @@ fn heading(metric: Metric) -> &'static str {
         Metric::ThousandPartitionsMib => "1,000 partitions MiB",
         Metric::AloneMibPerSecond => "produce alone MiB/s",
         Metric::BesideMibPerSecond => "produce beside it MiB/s",
+        Metric::BesidePercent => "of that beside it %",
+        Metric::TransactionsPerSecond => "transactions/s",
+        Metric::CpuMsPerTransaction => "broker CPU ms/transaction",
+        Metric::WholeP50Ms => "whole p50 ms",
+        Metric::WholeP99Ms => "whole p99 ms",
+        Metric::WithoutGroupsMib => "RSS without MiB",
+        Metric::WithGroupsMib => "RSS with MiB",
+        Metric::GroupsMib => "added MiB",
+        Metric::WithoutGroupsCpuPercent => "CPU without, % of a core",
+        Metric::WithGroupsCpuPercent => "CPU with, % of a core",
+        Metric::GroupsCpuPercent => "added, % of a core",
         Metric::Seconds => "first answer s",
         Metric::SecondsToAck => "first ack s",
         Metric::LogGib => "on disk GiB",
@@ -371,7 +444,27 @@ fn method(text: &mut String, samples: &Samples) -> Result<()> {
          from the start of the \
          new process.\n\
          - From disk: the server is stopped, the page cache dropped, the server started, then \
-         read.\n",
+         read.\n\
+         - Transactions: {PRODUCERS} producers of librdkafka, each with a thread, commit \
+         transactions of {TRANSACTION_RECORDS} records of 1 KiB \
+         as fast as they are answered, for {} s after {} s of warm-up. A commit is timed from the \
+         call to its return after every \
+         record was acknowledged, a whole transaction from its begin; librdkafka waits 20 ms \
+         before it asks again when the last \
+         transaction's markers are not written yet. Our \"async\" is what compares with Kafka, \
+         which acknowledges from the page \
+         cache; our \"fsync\" compares with Kafka where every batch is synced, the coordinator's \
+         too (log.flush.interval.messages=1).\n\
+         - Share group: {SHARE_CONSUMERS} consumers of Kafka's `ShareConsumerPerformance` read and \
+         acknowledge {} MiB of 1 KiB records, \
+         after a quarter of that in another group for warm-up.\n\
+         - Compaction: {} MiB of 256 B records in one partition, four of each key on average, \
+         compacted once on an idle server and once \
+         beside a producer of {} MiB of 1 KiB records; the files tell when it is over. The \
+         cleaner looks for work every 500 ms.\n\
+         - Idle groups: {GROUPS} groups with {GROUP_PARTITIONS} committed offsets each and no \
+         member, on a fresh server; resident memory and \
+         10 s of processor time, less the same with one group.\n",
         SETTINGS.join(", "),
         MANY_SETTINGS.join(", "),
         mib(scale.warm_up_bytes),
@@ -381,6 +474,11 @@ fn method(text: &mut String, samples: &Samples) -> Result<()> {
         scale.seconds,
         scale.warm_up_seconds,
         mib(scale.restart_bytes),
+        scale.seconds,
+        scale.warm_up_seconds,
+        mib(scale.large_bytes / SHARE_DIVISOR),
+        mib(scale.large_bytes),
+        mib(scale.large_bytes),
     )?;
     Ok(())
 }

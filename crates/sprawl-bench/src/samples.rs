@@ -47,6 +47,28 @@ pub(crate) enum Metric {
     AloneMibPerSecond,
     /// Payload MiB per second of a producer beside a compaction.
     BesideMibPerSecond,
+    /// How much of that producer's time the compaction was under way, percent.
+    BesidePercent,
+    /// Transactions committed per second.
+    TransactionsPerSecond,
+    /// User and system milliseconds of the server process per transaction.
+    CpuMsPerTransaction,
+    /// Median of a whole transaction, ms.
+    WholeP50Ms,
+    /// 99th percentile of a whole transaction, ms.
+    WholeP99Ms,
+    /// Resident memory before the idle groups came, MiB.
+    WithoutGroupsMib,
+    /// Resident memory with the idle groups, MiB.
+    WithGroupsMib,
+    /// What the idle groups added to it, MiB.
+    GroupsMib,
+    /// Percent of a core that the idle server used before the groups came.
+    WithoutGroupsCpuPercent,
+    /// Percent of a core with the idle groups.
+    WithGroupsCpuPercent,
+    /// What the idle groups added to it, percent of a core.
+    GroupsCpuPercent,
 }
 
 /// One number of one round.

@@ -6,6 +6,9 @@
 //! pages is charged to nobody, which favours servers that leave it to the page cache.
 
 mod compaction;
+mod groups;
+mod share;
+mod transactions;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -21,6 +24,10 @@ use crate::driver::{self, Driver, MANY_SETTINGS, MANY_WINDOW, Measured, SETTINGS
 use crate::plan::{Case, Scale, Variant};
 use crate::process;
 use crate::samples::{Metric, Sample, Samples};
+
+pub(crate) use groups::{GROUP_PARTITIONS, GROUPS};
+pub(crate) use share::DIVISOR as SHARE_DIVISOR;
+pub(crate) use transactions::{PRODUCERS, RECORDS as TRANSACTION_RECORDS};
 
 const GIB: f64 = 1024.0 * 1024.0 * 1024.0;
 const MIB: f64 = 1024.0 * 1024.0;
@@ -60,9 +67,12 @@ pub(crate) fn run(setup: &Setup<'_>, samples: &mut Samples) -> Result<()> {
     };
     let server = session.start_empty()?;
     session.memory(&server)?;
+    session.idle_groups(&server)?;
     session.produce_cases(&server)?;
     session.end_to_end(&server)?;
     session.perf_tool(&server)?;
+    session.transactions(&server)?;
+    session.share(&server)?;
     session.compaction(&server)?;
     let server = session.restart(server)?;
     session.consume_from_disk(server)?;
@@ -97,7 +107,8 @@ impl Session<'_> {
         let settings = self
             .wants(Case::Compaction)
             .then_some(CLEANER_BACKOFF)
-            .into_iter();
+            .into_iter()
+            .chain(self.setup.variant.server_setting());
         if self.setup.variant.is_sprawl() {
             let options = SprawlOptions::new(self.setup.sprawl, &self.setup.folder);
             let options = settings.fold(options, |options, (name, value)| options.set(name, value));
