@@ -19,6 +19,12 @@ pub trait Spawn: Debug + Send + Sync + 'static {
     /// Starts a worker: `worker.step` runs on its own thread (simulated: as a task) each time its
     /// [`Wake`] is notified or the pause it returned is over, until it returns [`Step::Stop`].
     fn worker(&self, name: &'static str, worker: Box<dyn Worker>) -> Arc<dyn Wake>;
+
+    /// As [`Self::worker`], for work that nobody waits for: where the processor is busy, its thread
+    /// gets a smaller share of it than others (Linux; simulated and elsewhere: the same share).
+    fn background_worker(&self, name: &'static str, worker: Box<dyn Worker>) -> Arc<dyn Wake> {
+        self.worker(name, worker)
+    }
 }
 
 /// A long-lived piece of blocking work, such as the journal's group commit.

@@ -8,6 +8,13 @@ use tokio::runtime::Handle;
 use crate::net::BoxFuture;
 use crate::spawn::{Spawn, Step, Wake, Worker};
 
+/// What is added to the niceness of threads that nobody waits for: beside one busy thread of the usual niceness
+/// theirs gets a quarter of a core (weights 335 and 1024), so that it still gets on.
+#[cfg(target_os = "linux")]
+const BACKGROUND_NICE: i32 = 5;
+#[cfg(target_os = "linux")]
+const NICE_MAX: i32 = 19;
+
 /// Starts work on the current tokio runtime, or on the one this was made on.
 #[derive(Debug)]
 pub(super) struct TokioSpawn {
@@ -42,7 +49,31 @@ impl Spawn for TokioSpawn {
         })
     }
 
-    fn worker(&self, name: &'static str, mut worker: Box<dyn Worker>) -> Arc<dyn Wake> {
+    fn worker(&self, name: &'static str, worker: Box<dyn Worker>) -> Arc<dyn Wake> {
+        self.start(name, Share::Full, worker)
+    }
+
+    fn background_worker(&self, name: &'static str, worker: Box<dyn Worker>) -> Arc<dyn Wake> {
+        self.start(name, Share::Small, worker)
+    }
+}
+
+/// How much of a busy processor a thread gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Share {
+    /// As much as any other.
+    Full,
+    /// What [`BACKGROUND_NICE`] leaves it.
+    Small,
+}
+
+impl TokioSpawn {
+    fn start(
+        &self,
+        name: &'static str,
+        share: Share,
+        mut worker: Box<dyn Worker>,
+    ) -> Arc<dyn Wake> {
         let signal = Arc::new(Signal::default());
         let inner = Arc::clone(&signal);
         let home = Handle::try_current().ok().or_else(|| self.home.clone());
@@ -52,6 +83,9 @@ impl Spawn for TokioSpawn {
                 // Set even when a step panics, so that nobody waits for a dead thread.
                 let end = EndOnDrop(inner);
                 let _runtime = home.as_ref().map(Handle::enter);
+                if share == Share::Small {
+                    take_small_share(name);
+                }
                 loop {
                     match worker.step() {
                         Step::Again => {}
@@ -67,6 +101,21 @@ impl Spawn for TokioSpawn {
         signal
     }
 }
+
+/// Lowers the priority of the calling thread. Linux has one for each thread; elsewhere it would be
+/// the whole process's.
+#[cfg(target_os = "linux")]
+fn take_small_share(name: &str) {
+    let lowered = rustix::process::getpriority_process(None).and_then(|nice| {
+        rustix::process::setpriority_process(None, (nice + BACKGROUND_NICE).min(NICE_MAX))
+    });
+    if let Err(error) = lowered {
+        tracing::warn!(thread = name, %error, "cannot lower the priority of a background thread");
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn take_small_share(_: &str) {}
 
 /// Wakes a worker's thread and tells when it ended.
 #[derive(Debug, Default)]
@@ -188,6 +237,28 @@ mod tests {
             seen.recv().is_err(),
             "the worker was dropped before join returned"
         );
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn background_worker_has_a_lower_priority_than_its_maker() {
+        struct Nice(SyncSender<i32>);
+        impl Worker for Nice {
+            fn step(&mut self) -> Step {
+                let own = rustix::process::getpriority_process(None).unwrap();
+                self.0.send(own).unwrap();
+                Step::Stop
+            }
+        }
+        let before = rustix::process::getpriority_process(None).unwrap();
+        let (sender, seen) = sync_channel(1);
+        let spawn = TokioSpawn::new();
+        spawn
+            .background_worker("background", Box::new(Nice(sender)))
+            .join();
+        let after = rustix::process::getpriority_process(None).unwrap();
+        assert_eq!(seen.recv(), Ok((before + BACKGROUND_NICE).min(NICE_MAX)));
+        assert_eq!(after, before, "nobody else's priority changes");
     }
 
     #[test]

@@ -116,7 +116,9 @@ impl Shared {
                 number,
                 job: None,
             };
-            threads.push(self.io.spawn.worker("log-cleaner", Box::new(worker)));
+            // Producers and consumers go first: what is compacted later does no harm.
+            let spawn = &self.io.spawn;
+            threads.push(spawn.background_worker("log-cleaner", Box::new(worker)));
         }
         for thread in threads.iter() {
             thread.wake();
