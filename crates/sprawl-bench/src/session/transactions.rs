@@ -17,7 +17,7 @@ use crate::samples::Metric;
 
 const TOPIC: &str = "transactions";
 pub(crate) const RECORDS: u64 = 100;
-pub(crate) const PRODUCERS: u32 = 4;
+pub(crate) const PRODUCERS: u32 = 32;
 
 impl Session<'_> {
     /// Measures `transactions`.

@@ -8,10 +8,10 @@ use tokio::runtime::Handle;
 use crate::net::BoxFuture;
 use crate::spawn::{Spawn, Step, Wake, Worker};
 
-/// What is added to the niceness of threads that nobody waits for: beside one busy thread of the usual niceness
-/// theirs gets a quarter of a core (weights 335 and 1024), so that it still gets on.
+/// What is added to the niceness of threads that nobody waits for: beside one busy thread of the
+/// usual niceness theirs gets a tenth of a core (weights 110 and 1024), so that it still gets on.
 #[cfg(target_os = "linux")]
-const BACKGROUND_NICE: i32 = 5;
+const BACKGROUND_NICE: i32 = 10;
 #[cfg(target_os = "linux")]
 const NICE_MAX: i32 = 19;
 

@@ -40,6 +40,18 @@ struct UnderWay {
     cleaning: BTreeSet<PartitionKey>,
     /// Those with damage; until a restart.
     uncleanable: BTreeSet<PartitionKey>,
+    /// Those that are due and were passed over once, for a checkpoint to let them take more.
+    awaited: BTreeSet<PartitionKey>,
+}
+
+/// Whether a log that is due may be passed over once for a checkpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Patience {
+    /// It may, where the round would be larger by a quarter or more: what has to be left to another
+    /// round would have this one's records read and written once more.
+    OneLook,
+    /// It is taken as it is.
+    None,
 }
 
 impl UnderWay {
@@ -133,7 +145,7 @@ impl Shared {
             job: None,
         };
         let mut rounds = Vec::new();
-        while let Some(job) = self.dirtiest(&self.cleaner.settings()) {
+        while let Some(job) = self.dirtiest(&self.cleaner.settings(), Patience::None) {
             worker.job = Some(job);
             while worker.job.is_some() {
                 match worker.advance() {
@@ -147,12 +159,12 @@ impl Shared {
     }
 
     /// Returns a round for the dirtiest log that is due and that nobody cleans.
-    fn dirtiest(&self, settings: &CleanerSettings) -> Option<Job> {
+    fn dirtiest(&self, settings: &CleanerSettings, patience: Patience) -> Option<Job> {
         let guard = self.cleaner.guard.get()?;
         let now_ms = self.io.clock.wall_ms();
         let mut best: Option<(f64, Arc<PartitionLog>, Cleanable)> = None;
         let mut ratio_max = 0.0_f64;
-        let mut awaits_checkpoint = false;
+        let (mut awaits_checkpoint, mut is_passed_over) = (false, false);
         let mut under_way = self.cleaner.under_way();
         for partition in self.all_partitions() {
             let Some(config) = partition.config().compaction else {
@@ -168,9 +180,14 @@ impl Shared {
             let cleanable = view.cleanable(&config, now_ms);
             let ratio = cleanable.ratio();
             ratio_max = ratio_max.max(ratio);
+            let if_synced = view.cleanable_if_synced(&config, now_ms);
             if !cleanable.is_due(&config) {
-                let if_synced = view.cleanable_if_synced(&config, now_ms);
                 awaits_checkpoint |= if_synced.is_due(&config);
+            } else if patience == Patience::OneLook
+                && if_synced.dirty_bytes / 5 >= cleanable.dirty_bytes / 4
+                && under_way.awaited.insert(partition.key())
+            {
+                is_passed_over = true;
             } else if partition.is_damaged_within(&cleanable.segments) {
                 mark_uncleanable(&mut under_way, &partition, &"records are lost");
             } else if best.as_ref().is_none_or(|(known, ..)| ratio > *known) {
@@ -178,10 +195,13 @@ impl Shared {
             }
         }
         metrics::gauge!(names::CLEANER_DIRTY_PERCENT_MAX).set(ratio_max * 100.0);
-        if awaits_checkpoint && best.is_none() {
+        if is_passed_over || (awaits_checkpoint && best.is_none()) {
             self.request_checkpoint();
+        } else if best.is_none() {
+            under_way.awaited.clear();
         }
         let (_, partition, cleanable) = best?;
+        under_way.awaited.remove(&partition.key());
         let bounds = guard.bounds(&partition)?;
         under_way.cleaning.insert(partition.key());
         Some(Job::new(self, partition, cleanable, bounds, settings))
@@ -218,7 +238,9 @@ impl Worker for CleanerWorker {
         if self.job.is_none() {
             let settings = shared.cleaner.settings();
             let is_wanted = settings.is_enabled && self.number < settings.thread_count;
-            self.job = is_wanted.then(|| shared.dirtiest(&settings)).flatten();
+            self.job = is_wanted
+                .then(|| shared.dirtiest(&settings, Patience::OneLook))
+                .flatten();
             if self.job.is_none() {
                 return Step::Pause(settings.backoff);
             }

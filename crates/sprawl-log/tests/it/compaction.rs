@@ -575,6 +575,31 @@ async fn the_threads_compact_within_their_budget_and_end_at_close() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_round_waits_once_for_the_checkpoint_that_makes_it_larger() {
+    let mut world = cold_world();
+    world.settings.checkpoint_idle = Duration::from_secs(3600);
+    let (store, log, _) = open(&world, 4_000);
+    fill(&log, 60).await;
+    cool(&store).await;
+    fill(&log, 60).await;
+    sprawl_io::time::sleep(Duration::from_secs(3)).await;
+    let before = all(&log);
+    store.set_cleaner(CleanerSettings {
+        backoff: Duration::from_secs(1),
+        ..CleanerSettings::default()
+    });
+    sprawl_io::time::sleep(Duration::from_secs(30)).await;
+    let after = all(&log);
+    assert!(after.len() < before.len() / 3, "{} records", after.len());
+    assert_eq!(last_of_each(&after), last_of_each(&before));
+    let twice: Vec<String> = files(&world)
+        .into_iter()
+        .filter(|name| name.ends_with(".2.log"))
+        .collect();
+    assert_eq!(twice, [""; 0], "nothing was written twice");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_flipped_bit_is_not_copied_and_ends_the_compaction_of_its_log() {
     let world = cold_world();
     let (store, log, _) = open(&world, 4_000);
