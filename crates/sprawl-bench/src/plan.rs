@@ -37,7 +37,7 @@ pub(crate) enum Case {
     PerfTool,
     /// Compacting 1 GiB of a million keys, alone and beside a producer.
     Compaction,
-    /// Transactions of 100 records, committed one after the other by a few producers.
+    /// Transactions of 100 records, committed one after the other by each producer.
     Transactions,
     /// Reading and acknowledging in a share group.
     Share,

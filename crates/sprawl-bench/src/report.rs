@@ -449,7 +449,7 @@ fn method(text: &mut String, samples: &Samples) -> Result<()> {
          transactions of {TRANSACTION_RECORDS} records of 1 KiB \
          as fast as they are answered, for {} s after {} s of warm-up. A commit is timed from the \
          call to its return after every \
-         record was acknowledged, a whole transaction from its begin; librdkafka waits 20 ms \
+         record was acknowledged, a whole transaction from its begin; librdkafka waits 100 ms \
          before it asks again when the last \
          transaction's markers are not written yet. Our \"async\" is what compares with Kafka, \
          which acknowledges from the page \
