@@ -8,7 +8,7 @@ use clap::ValueEnum;
 
 use crate::bars;
 use crate::driver::{MANY_SETTINGS, SETTINGS, SHARE_CONSUMERS};
-use crate::plan::{Case, Variant};
+use crate::plan::{Case, Scale, Variant};
 use crate::plot::{self, Bar, Group};
 use crate::samples::{Metric, Samples};
 use crate::session::{GROUP_PARTITIONS, GROUPS, PRODUCERS, SHARE_DIVISOR, TRANSACTION_RECORDS};
@@ -444,7 +444,25 @@ fn method(text: &mut String, samples: &Samples) -> Result<()> {
          from the start of the \
          new process.\n\
          - From disk: the server is stopped, the page cache dropped, the server started, then \
-         read.\n\
+         read.\n",
+        SETTINGS.join(", "),
+        MANY_SETTINGS.join(", "),
+        mib(scale.warm_up_bytes),
+        mib(scale.large_bytes),
+        mib(scale.small_bytes),
+        mib(scale.large_bytes),
+        scale.seconds,
+        scale.warm_up_seconds,
+        mib(scale.restart_bytes),
+    )?;
+    method_of_newer_cases(text, scale)
+}
+
+fn method_of_newer_cases(text: &mut String, scale: &Scale) -> Result<()> {
+    let mib = |bytes: u64| bytes / MIB;
+    write!(
+        text,
+        "\
          - Transactions: {PRODUCERS} producers of librdkafka, each with a thread, commit \
          transactions of {TRANSACTION_RECORDS} records of 1 KiB \
          as fast as they are answered, for {} s after {} s of warm-up. A commit is timed from the \
@@ -465,15 +483,6 @@ fn method(text: &mut String, samples: &Samples) -> Result<()> {
          - Idle groups: {GROUPS} groups with {GROUP_PARTITIONS} committed offsets each and no \
          member, on a fresh server; resident memory and \
          10 s of processor time, less the same with one group.\n",
-        SETTINGS.join(", "),
-        MANY_SETTINGS.join(", "),
-        mib(scale.warm_up_bytes),
-        mib(scale.large_bytes),
-        mib(scale.small_bytes),
-        mib(scale.large_bytes),
-        scale.seconds,
-        scale.warm_up_seconds,
-        mib(scale.restart_bytes),
         scale.seconds,
         scale.warm_up_seconds,
         mib(scale.large_bytes / SHARE_DIVISOR),
@@ -486,7 +495,6 @@ fn method(text: &mut String, samples: &Samples) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::Scale;
     use crate::samples::Sample;
     use std::collections::BTreeMap;
 

@@ -17,8 +17,8 @@ use crate::samples::Metric;
 
 const TOPIC: &str = "transactions";
 pub(crate) const RECORDS: u64 = 100;
-/// librdkafka commits ten transactions a second with one producer, whatever the server: it finds the
-/// markers of the last one missing and asks again after its `retry.backoff.ms`.
+/// librdkafka commits ten transactions a second with one producer, whatever the server: it finds
+/// the markers of the last one missing and asks again after its `retry.backoff.ms`.
 pub(crate) const PRODUCERS: u32 = 32;
 
 impl Session<'_> {
