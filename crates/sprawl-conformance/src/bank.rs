@@ -12,7 +12,7 @@ use std::fs::File;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -347,14 +347,14 @@ impl<'a> Site<'a> {
 }
 
 /// A client process; killed when dropped.
-struct Process {
+pub(crate) struct Process {
     child: Child,
     /// Size of its history when it was last seen to grow, and when that was.
     grown: (u64, Instant),
 }
 
 impl Process {
-    fn start(mut command: Command, folder: &Path, name: &str) -> Result<Self> {
+    pub(crate) fn start(mut command: Command, folder: &Path, name: &str) -> Result<Self> {
         let errors = File::options()
             .create(true)
             .append(true)
@@ -377,7 +377,25 @@ impl Process {
         self.grown.1.elapsed() > STUCK_AFTER
     }
 
-    fn kill(&mut self) -> Result<()> {
+    /// Process id, for signals.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// How it ended, once it has.
+    pub(crate) fn status(&mut self) -> Result<Option<ExitStatus>> {
+        Ok(self.child.try_wait()?)
+    }
+
+    /// Writes a line to its standard input.
+    pub(crate) fn say(&mut self, line: &str) {
+        if let Some(input) = &mut self.child.stdin {
+            // Fails only where the process is gone.
+            drop(input.write_all(format!("{line}\n").as_bytes()));
+        }
+    }
+
+    pub(crate) fn kill(&mut self) -> Result<()> {
         self.child.kill()?;
         self.child.wait()?;
         Ok(())
@@ -385,7 +403,7 @@ impl Process {
 
     /// Asks for the end and waits for it; one that had ended already is all right, and one that
     /// does not come to an end is killed.
-    fn stop(&mut self) -> Result<()> {
+    pub(crate) fn stop(&mut self) -> Result<()> {
         if let Some(mut input) = self.child.stdin.take() {
             // Fails only where the process is gone.
             drop(input.write_all(b"stop\n"));

@@ -5,8 +5,8 @@
 //! registries; [`clients`] lists the clients, [`run`] runs them, [`row`] and [`page`] tell what
 //! came of it, [`not_yet`] what waits for the broker; [`crash`] kills the server under load and
 //! reads back; [`bank`] does the same to transactions, with [`proxy`] holding and doubling
-//! requests; [`delay`] does it to delayed records. `docs/conformance.md` has the results,
-//! `conformance/` the client programs and the pins.
+//! requests; [`delay`] does it to delayed records, [`queue`] to share groups.
+//! `docs/conformance.md` has the results, `conformance/` the client programs and the pins.
 //!
 //! Invariant: a case must pass against a real Apache Kafka before it may judge Sprawl.
 #![allow(
@@ -22,6 +22,7 @@ pub mod kafka;
 pub mod not_yet;
 pub mod page;
 pub mod proxy;
+pub mod queue;
 pub mod row;
 pub mod run;
 pub mod server;

@@ -4,7 +4,8 @@
     reason = "a command-line tool talks on standard output"
 )]
 
-use std::io::Read;
+use std::cell::Cell;
+use std::io::{IsTerminal, Read, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use sprawl_conformance::bank;
 use sprawl_conformance::bank::judge::Promise;
 use sprawl_conformance::crash::{self, DrillOptions};
+use sprawl_conformance::queue::{self, Progress, QueueOptions};
 use sprawl_conformance::row::{self, Counts, Coverage, Row};
 use sprawl_conformance::run::{Extent, Peer, RunOptions};
 use sprawl_conformance::{clients, delay, page, run, sprawl};
@@ -73,6 +75,9 @@ enum Verb {
         #[arg(long = "set", value_name = "NAME=VALUE")]
         settings: Vec<String>,
     },
+    /// Sends records through a share group while its consumers crash, hang, reject and release at
+    /// random and the broker is killed, then checks that each ended once, acked or dead
+    QueueDrill(QueueArgs),
     /// Sets up every client and runs nothing
     Setup,
     /// Starts a server, prints its address, and stops it when standard input ends
@@ -96,6 +101,24 @@ struct ServerArgs {
     /// The server binary; the development build, made by cargo, when absent
     #[arg(long)]
     server_binary: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct QueueArgs {
+    #[command(flatten)]
+    server: ServerArgs,
+    /// How many records go through the queue
+    #[arg(long, default_value_t = 100_000)]
+    records: u64,
+    /// For how many seconds they are written, and faults are made
+    #[arg(long, default_value_t = 180)]
+    seconds: u64,
+    /// Chooses what and when
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// A broker setting
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    settings: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -157,6 +180,7 @@ fn main() -> Result<ExitCode> {
             seed,
             settings,
         } => delay_drill(server, rounds, seed, &settings),
+        Verb::QueueDrill(args) => queue_drill(args),
         Verb::Setup => set_up(),
         Verb::Serve {
             server,
@@ -294,6 +318,72 @@ fn delay_drill(
         drill.folder.display()
     );
     Ok(ExitCode::FAILURE)
+}
+
+fn queue_drill(args: QueueArgs) -> Result<ExitCode> {
+    let options = QueueOptions {
+        peer: args.server.peer()?,
+        records: args.records,
+        load: Duration::from_secs(args.seconds),
+        seed: args.seed,
+        settings: pairs(&args.settings)?,
+    };
+    let bar = ProgressBar::default();
+    let drill = queue::drill(&options, &|progress| bar.draw(progress))?;
+    bar.end();
+    for promise in queue::judge::Promise::ALL {
+        for breach in drill.verdict.breaches(promise) {
+            println!("{}: {breach}", promise.name());
+        }
+    }
+    println!("seed {}: {}", args.seed, drill.faults);
+    println!("{}", drill.verdict);
+    if drill.verdict.is_clean() {
+        std::fs::remove_dir_all(drill.folder.join("data"))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    println!("histories and data are kept in {}", drill.folder.display());
+    Ok(ExitCode::FAILURE)
+}
+
+/// Draws how far the queue drill is: one line drawn over and over on a terminal, a line each tenth
+/// elsewhere.
+#[derive(Default)]
+struct ProgressBar {
+    tenths: Cell<u64>,
+}
+
+impl ProgressBar {
+    const WIDTH: usize = 30;
+
+    fn draw(&self, progress: Progress) {
+        let tenths = progress.ended * 10 / progress.records.max(1);
+        let is_terminal = std::io::stdout().is_terminal();
+        if !is_terminal && self.tenths.get() == tenths {
+            return;
+        }
+        self.tenths.set(tenths);
+        let width = Self::WIDTH as u64;
+        let done = (progress.ended * width / progress.records.max(1)).min(width);
+        let bar = "#".repeat(usize::try_from(done).unwrap_or(Self::WIDTH));
+        let line = format!(
+            "[{bar:<30}] {} of {} ended, {}",
+            progress.ended, progress.records, progress.faults
+        );
+        if is_terminal {
+            print!("\r{line}");
+            // A bar that cannot be drawn is not worth an error.
+            drop(std::io::stdout().flush());
+        } else {
+            println!("{line}");
+        }
+    }
+
+    fn end(&self) {
+        if std::io::stdout().is_terminal() {
+            println!();
+        }
+    }
 }
 
 fn set_up() -> Result<ExitCode> {
