@@ -245,7 +245,7 @@ impl Draft<'_> {
                 (id.as_str(), topics.map(|topic| topic.id).collect())
             })
             .collect();
-        let targets = assign(&subscriptions, &self.group.begun());
+        let targets = assign(&subscriptions, &self.group.begun(), &self.group.targets);
         for (member_id, target) in targets {
             if self.group.targets.get(&member_id) != Some(&target) {
                 self.put(ShareRecord::Target(member_id, Some(target)));
