@@ -21,7 +21,7 @@ pub(super) const TABLE: &[Definition] = &[
     ),
     broker(
         "group.share.delivery.count.limit",
-        (Int, Some("5"), Rule::Between(2, 25)),
+        (Int, Some("5"), Rule::Between(2, 10)),
         (Medium, ReadOnly),
         "How often a record is delivered to a share group, unless the group says.",
     ),
@@ -33,7 +33,7 @@ pub(super) const TABLE: &[Definition] = &[
     ),
     broker(
         "group.share.max.delivery.count.limit",
-        (Int, Some("10"), Rule::Between(2, 25)),
+        (Int, Some("10"), Rule::Between(5, 25)),
         (Medium, ReadOnly),
         "The largest `share.delivery.count.limit` of a group.",
     ),
@@ -45,7 +45,7 @@ pub(super) const TABLE: &[Definition] = &[
     ),
     broker(
         "group.share.max.partition.max.record.locks",
-        (Int, Some("4000"), Rule::Between(100, 20_000)),
+        (Int, Some("4000"), Rule::Between(2_000, 10_000)),
         (Medium, ReadOnly),
         "The largest `share.partition.max.record.locks` of a group.",
     ),
