@@ -94,14 +94,19 @@ impl SharePartition {
         Ok(write)
     }
 
-    /// Finds the runs that an answer is about. What lies before the start is over: nothing is said
-    /// of it any more.
+    /// Finds the runs that an answer is about. What lies before the start is over, by whoever's
+    /// answer: nobody holds it. To confirm a late answer would tell a member that it ended a record
+    /// which another one ended, perhaps in another way.
     fn collect(
         &self,
         member_id: &str,
         answer: &AckBatch,
         spans: &mut Vec<(Span, AckType)>,
     ) -> Result<(), AckError> {
+        if answer.first < self.start_offset {
+            let offset = answer.first;
+            return Err(AckError::NotHeld { offset });
+        }
         if answer.last >= self.next_offset {
             let offset = answer.first.max(self.next_offset);
             return Err(AckError::NotHeld { offset });

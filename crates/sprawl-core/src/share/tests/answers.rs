@@ -88,11 +88,14 @@ fn an_answer_that_fits_in_part_changes_nothing() {
 }
 
 #[test]
-fn answers_before_the_start_offset_are_over_already() {
+fn answers_before_the_start_offset_come_too_late() {
     let mut partition = held(0, 4);
     acknowledge(&mut partition, "a", &[answer(0, 2, AckType::Accept)]);
-    let late = partition.acknowledge((NOW, 0), "a", &[answer(0, 2, AckType::Release)]);
-    assert_eq!(late, Ok(None));
+    for last in [2, 4] {
+        let late = partition.acknowledge((NOW, 0), "b", &[answer(0, last, AckType::Accept)]);
+        assert_eq!(late, Err(AckError::NotHeld { offset: 0 }));
+    }
+    assert_eq!(partition.counts().live, 2);
 }
 
 #[test]
