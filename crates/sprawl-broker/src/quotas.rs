@@ -389,6 +389,21 @@ pub(crate) fn charge_fetch(
     FetchVerdict::Throttle
 }
 
+/// Charges the bytes of a share fetch and the time it took. What was given out is returned all the
+/// same: its locks run, so that the wait comes after it. (Kafka throws it away; it is lost until
+/// its locks run out then, and counts as delivered.)
+pub(crate) fn charge_share_fetch(
+    broker: &Broker,
+    context: &RequestContext,
+    (size, spent): (usize, Duration),
+) {
+    let kind = QuotaKind::Fetch;
+    charge_time(broker, context, spent);
+    let (quotas, now_ms) = (&broker.quotas, ms(broker.io().clock.monotonic()));
+    let throttle_ms = quotas.record(kind, context, size as f64, now_ms);
+    throttle(broker, context, (kind, throttle_ms));
+}
+
 /// For how long the connection will be muted, as responses say it.
 pub(crate) fn throttle_time_ms(broker: &Broker, context: &RequestContext) -> i32 {
     if !context.peer.mute.is_set() {

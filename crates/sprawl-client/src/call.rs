@@ -71,6 +71,9 @@ calls! {
         AlterUserScramCredentialsRequest -> AlterUserScramCredentialsResponse,
     DescribeQuorum: DescribeQuorumRequest -> DescribeQuorumResponse,
     UpdateFeatures: UpdateFeaturesRequest -> UpdateFeaturesResponse,
+    ShareGroupHeartbeat: ShareGroupHeartbeatRequest -> ShareGroupHeartbeatResponse,
+    ShareFetch: ShareFetchRequest -> ShareFetchResponse,
+    ShareAcknowledge: ShareAcknowledgeRequest -> ShareAcknowledgeResponse,
     ShareGroupDescribe: ShareGroupDescribeRequest -> ShareGroupDescribeResponse,
     DescribeShareGroupOffsets:
         DescribeShareGroupOffsetsRequest -> DescribeShareGroupOffsetsResponse,

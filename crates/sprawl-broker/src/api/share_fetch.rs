@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sprawl_core::config::ShareGroupConfig;
 use sprawl_core::share::AcquireMode;
 use sprawl_model::TopicId;
 use sprawl_protocol::fetch::LeaderIdAndEpoch;
@@ -21,6 +22,7 @@ use crate::broker::Broker;
 use crate::dispatch::{BadRequest, RequestContext};
 use crate::features;
 use crate::outgoing::{Chunk, OutgoingFrame};
+use crate::quotas;
 use crate::share::acknowledge::{self, Answers, Pending, Renewal};
 use crate::share::fetch::{self, Demand, Fetched};
 use crate::share::group_config;
@@ -41,11 +43,32 @@ pub(crate) async fn handle(
     context: &RequestContext,
     request: ShareFetchRequest,
 ) -> Result<OutgoingFrame, BadRequest> {
-    let reply = match admit(broker, context, &request) {
-        Ok((key, partitions)) => serve(broker, &key, partitions, request).await,
-        Err(error) => refused(error),
+    let config = group_config(broker, request.group_id.as_deref().unwrap_or_default());
+    let demand = demand(broker, context, (&request, &config));
+    let admitted = admit(broker, context, &request);
+    let work = async {
+        match admitted {
+            Ok((key, partitions)) => {
+                let mut reply = serve(broker, &key, (partitions, demand), request).await;
+                reply.acquisition_lock_timeout_ms = config.record_lock_duration_ms;
+                reply
+            }
+            Err(error) => refused(error),
+        }
     };
+    let (mut reply, spent) = quotas::timed(broker, work).await;
+    quotas::charge_share_fetch(broker, context, (size_of(&reply), spent));
+    reply.throttle_time_ms = quotas::throttle_time_ms(broker, context);
     encode(context, reply)
+}
+
+/// The bytes of records in a reply.
+fn size_of(reply: &ShareFetchReply<Chunk>) -> usize {
+    let partitions = reply.topics.iter().flat_map(|topic| &topic.partitions);
+    partitions
+        .flat_map(|partition| &partition.records)
+        .map(Chunk::size)
+        .sum()
 }
 
 /// Checks the request and finds or makes its session.
@@ -123,9 +146,15 @@ fn mode(request: &ShareFetchRequest) -> Result<AcquireMode, ErrorCode> {
     }
 }
 
-fn demand(broker: &Broker, request: &ShareFetchRequest) -> Demand {
+fn demand(
+    broker: &Broker,
+    context: &RequestContext,
+    (request, config): (&ShareFetchRequest, &ShareGroupConfig),
+) -> Demand {
     let positive = |number: i32| usize::try_from(number).unwrap_or(0);
+    let quota = broker.quotas.fetch_bytes_max(context).unwrap_or(usize::MAX);
     let bytes_max = positive(request.max_bytes).min(broker.limits().fetch_bytes_max);
+    let bytes_max = bytes_max.min(quota);
     let wait_ms = u64::try_from(request.max_wait_ms).unwrap_or(0);
     Demand {
         bytes_min: positive(request.min_bytes).min(bytes_max),
@@ -133,6 +162,7 @@ fn demand(broker: &Broker, request: &ShareFetchRequest) -> Demand {
         records_max: u64::try_from(request.max_records).unwrap_or(0),
         batch_size: u64::try_from(request.batch_size).unwrap_or(0),
         mode: mode(request).unwrap_or(AcquireMode::BatchOptimized),
+        read_committed: config.read_committed,
         wait_max: Duration::from_millis(wait_ms).min(WAIT_MAX),
     }
 }
@@ -140,10 +170,9 @@ fn demand(broker: &Broker, request: &ShareFetchRequest) -> Demand {
 async fn serve(
     broker: &Arc<Broker>,
     key: &SessionKey,
-    partitions: Vec<PartitionRef>,
+    (partitions, demand): (Vec<PartitionRef>, Demand),
     request: ShareFetchRequest,
 ) -> ShareFetchReply<Chunk> {
-    let demand = demand(broker, &request);
     let is_final = request.share_session_epoch == EPOCH_FINAL;
     let renewal = if request.is_renew_ack {
         Renewal::Announced
@@ -231,11 +260,7 @@ fn reply(
     fetched: Vec<Fetched>,
     mut outcomes: Outcomes,
 ) -> ShareFetchReply<Chunk> {
-    let config = group_config(broker, &key.group_id);
-    let mut reply = ShareFetchReply {
-        acquisition_lock_timeout_ms: config.record_lock_duration_ms,
-        ..ShareFetchReply::default()
-    };
+    let mut reply = ShareFetchReply::default();
     for one in fetched {
         let outcome = outcomes.remove(&one.partition);
         let failed = one.outcome.is_err();

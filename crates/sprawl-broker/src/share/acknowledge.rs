@@ -101,6 +101,7 @@ async fn try_acknowledge(
     let clock = clock(broker);
     let answered = queue.state().acknowledge(clock, &key.member_id, &batches);
     let write = answered.map_err(of_answer)?;
+    broker.share.metrics.count_answers(&batches);
     Ok(write.map(|write| queue.persist(broker, write)))
 }
 

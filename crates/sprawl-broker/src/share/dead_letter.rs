@@ -47,8 +47,11 @@ const ENABLE: &str = "errors.deadletterqueue.group.enable";
 /// How many records are copied in one step: they are in memory together.
 const RECORDS_PER_STEP_MAX: i64 = 50;
 
-/// How much is read at once, in bytes.
-const READ_BYTES_MAX: usize = 1024 * 1024;
+/// How much of the dead-letter topic is read at once, in bytes.
+const LOOK_BYTES_MAX: usize = 1024 * 1024;
+
+/// How much is read at once around a dead record, in bytes: often there is one alone.
+const READ_BYTES_MAX: usize = 64 * 1024;
 
 /// The pause before a move that failed is tried again, in ms.
 const RETRY_PAUSE_MS: u64 = 1_000;
@@ -86,47 +89,55 @@ struct Copied {
 pub(super) fn start_move(broker: &Arc<Broker>, queue: &Arc<Queue>, letters: Vec<DeadLetter>) {
     let (moved, queue) = (broker.clone(), queue.clone());
     broker.io.spawn.task(Box::pin(async move {
-        for letter in letters {
-            for step in steps(letter) {
-                move_step(&moved, &queue, step).await;
-            }
+        for step in steps(letters) {
+            move_step(&moved, &queue, step).await;
         }
     }));
 }
 
-fn steps(letter: DeadLetter) -> Vec<DeadLetter> {
-    let mut steps = Vec::new();
-    let mut first = letter.first;
-    while first <= letter.last {
-        let last = letter
-            .last
-            .min(first.saturating_add(RECORDS_PER_STEP_MAX - 1));
-        steps.push(DeadLetter {
-            first,
-            last,
-            ..letter
-        });
-        first = last + 1;
+/// Letters in steps of so many records at most: records that die are scattered, and a step waits
+/// for the disk once.
+fn steps(letters: Vec<DeadLetter>) -> Vec<Vec<DeadLetter>> {
+    let mut steps: Vec<Vec<DeadLetter>> = Vec::new();
+    let mut room = 0;
+    for letter in letters {
+        let mut first = letter.first;
+        while first <= letter.last {
+            if room == 0 {
+                steps.push(Vec::new());
+                room = RECORDS_PER_STEP_MAX;
+            }
+            let last = letter.last.min(first.saturating_add(room - 1));
+            let part = DeadLetter {
+                first,
+                last,
+                ..letter
+            };
+            steps.last_mut().into_iter().for_each(|step| step.push(part));
+            room -= last - first + 1;
+            first = last + 1;
+        }
     }
     steps
 }
 
-async fn move_step(broker: &Arc<Broker>, queue: &Arc<Queue>, letter: DeadLetter) {
+async fn move_step(broker: &Arc<Broker>, queue: &Arc<Queue>, letters: Vec<DeadLetter>) {
     let key = queue.key();
-    match copy(broker, queue, letter).await {
+    match copy(broker, queue, letters.clone()).await {
         Ok(()) => {}
         Err(MoveError::Unusable(reason)) => {
-            let (first, last) = (letter.first, letter.last);
+            let first = letters.first().map(|letter| letter.first);
+            let last = letters.last().map(|letter| letter.last);
             tracing::error!(share_partition = %key, first, last, reason, "dead records dropped");
         }
         Err(MoveError::Failed(reason)) => {
             tracing::warn!(share_partition = %key, reason, "dead records not moved yet");
             let due_ms = now_ms(broker).saturating_add(RETRY_PAUSE_MS);
-            queue.state().dead_letters_failed(&[letter], due_ms);
+            queue.state().dead_letters_failed(&letters, due_ms);
             return broker.share.ring_at(due_ms);
         }
     }
-    let write = queue.state().dead_letters_moved(&[letter]);
+    let write = queue.state().dead_letters_moved(&letters);
     if let Some(write) = write {
         drop(queue.persist(broker, write));
     }
@@ -135,28 +146,30 @@ async fn move_step(broker: &Arc<Broker>, queue: &Arc<Queue>, letter: DeadLetter)
 async fn copy(
     broker: &Arc<Broker>,
     queue: &Arc<Queue>,
-    letter: DeadLetter,
+    letters: Vec<DeadLetter>,
 ) -> Result<(), MoveError> {
     let target = target(broker, queue).await?;
     let (source, group_id) = (queue.partition().clone(), queue.key().group_id.clone());
     let (to, now_ms) = (target.partition.clone(), broker.io.clock.wall_ms());
     let build = move || {
-        let done = if letter.may_be_moved {
-            find_moved(&to, &source, &group_id, letter)?
+        let done = if letters.iter().any(|letter| letter.may_be_moved) {
+            find_moved(&to, &source, &group_id, &letters)?
         } else {
             BTreeSet::new()
         };
         let records = if target.whole {
-            read_records(&source, letter)?
+            read_records(&source, &letters)?
         } else {
             BTreeMap::new()
         };
         let origin = Origin {
             source: &source,
             group_id: &group_id,
-            letter,
         };
-        let left = (letter.first..=letter.last).filter(|offset| !done.contains(offset));
+        let all = letters
+            .iter()
+            .flat_map(|letter| (letter.first..=letter.last).map(move |offset| (offset, letter)));
+        let left = all.filter(|(offset, _)| !done.contains(offset));
         origin.batches(left, &records, (&to, target.whole), now_ms)
     };
     let built = spawn::blocking(broker.io.spawn.as_ref(), build).await;
@@ -248,10 +261,11 @@ async fn make_topic(
         .map_err(|error| MoveError::Failed(error.to_string()))
 }
 
-/// Gives every record from `from` up to the high watermark to `each`, until it says stop. Blocking.
+/// Gives every record from `from` up to the high watermark to `each`, until it says stop; reads so
+/// many bytes at once. Blocking.
 fn walk(
     partition: &Partition,
-    from: Offset,
+    (from, bytes_max): (Offset, usize),
     mut each: impl FnMut(&RecordRef<'_>) -> Walk,
 ) -> Result<(), MoveError> {
     let failed = |error: &dyn std::fmt::Display| MoveError::Failed(error.to_string());
@@ -259,7 +273,7 @@ fn walk(
     loop {
         let request = ReadRequest {
             offset,
-            bytes_max: READ_BYTES_MAX,
+            bytes_max,
             at_least_one: AtLeastOne::Yes,
             end: partition.high_watermark(),
         };
@@ -302,11 +316,11 @@ fn find_moved(
     to: &Partition,
     source: &Partition,
     group_id: &str,
-    letter: DeadLetter,
+    letters: &[DeadLetter],
 ) -> Result<BTreeSet<i64>, MoveError> {
     let partition = source.name().partition.0.to_string();
     let mut found = BTreeSet::new();
-    walk(to, Offset(0), |record| {
+    walk(to, (Offset(0), LOOK_BYTES_MAX), |record| {
         let header = |name: &[u8]| {
             let headers = record.headers().filter(|header| header.key == name);
             headers.last().and_then(|header| header.value)
@@ -317,7 +331,11 @@ fn find_moved(
         if is_ours {
             let offset = header(HEADER_OFFSET).and_then(|text| std::str::from_utf8(text).ok());
             let offset = offset.and_then(|text| text.parse::<i64>().ok());
-            found.extend(offset.filter(|at| (letter.first..=letter.last).contains(at)));
+            let is_wanted = |at: &i64| {
+                let mut letters = letters.iter();
+                letters.any(|letter| (letter.first..=letter.last).contains(at))
+            };
+            found.extend(offset.filter(is_wanted));
         }
         Walk::On
     })?;
@@ -327,10 +345,21 @@ fn find_moved(
 /// Reads the dead records that the log still has.
 fn read_records(
     source: &Partition,
-    letter: DeadLetter,
+    letters: &[DeadLetter],
 ) -> Result<BTreeMap<i64, Copied>, MoveError> {
     let mut records = BTreeMap::new();
-    walk(source, Offset(letter.first), |record| {
+    for letter in letters {
+        read_letter(source, letter, &mut records)?;
+    }
+    Ok(records)
+}
+
+fn read_letter(
+    source: &Partition,
+    letter: &DeadLetter,
+    records: &mut BTreeMap<i64, Copied>,
+) -> Result<(), MoveError> {
+    walk(source, (Offset(letter.first), READ_BYTES_MAX), |record| {
         if record.offset.0 > letter.last {
             return Walk::Stop;
         }
@@ -347,23 +376,21 @@ fn read_records(
             records.insert(record.offset.0, copied);
         }
         Walk::On
-    })?;
-    Ok(records)
+    })
 }
 
 /// Where dead records come from.
 struct Origin<'a> {
     source: &'a Partition,
     group_id: &'a str,
-    letter: DeadLetter,
 }
 
 impl Origin<'_> {
     /// Builds the batches of copies. A record that the log no longer has is named all the same,
     /// without its content; so is one that the topic would not take whole.
-    fn batches(
+    fn batches<'b>(
         &self,
-        offsets: impl Iterator<Item = i64>,
+        offsets: impl Iterator<Item = (i64, &'b DeadLetter)>,
         records: &BTreeMap<i64, Copied>,
         (to, whole): (&Partition, bool),
         now_ms: i64,
@@ -371,7 +398,7 @@ impl Origin<'_> {
         let bytes_max = usize::try_from(to.config().message_bytes_max).unwrap_or(usize::MAX);
         let mut batches = Vec::new();
         let (mut builder, mut size) = (BatchBuilder::new(BatchOptions::default()), 0);
-        for offset in offsets {
+        for (offset, letter) in offsets {
             let mut record = records.get(&offset).filter(|_| whole);
             let mut bytes = self.size(record);
             if bytes > bytes_max {
@@ -384,7 +411,7 @@ impl Origin<'_> {
                 batches.push(full.build());
                 size = 0;
             }
-            self.push(&mut builder, offset, record, now_ms)?;
+            self.push(&mut builder, (offset, letter), record, now_ms)?;
             size += bytes;
         }
         if size > 0 {
@@ -408,7 +435,7 @@ impl Origin<'_> {
     fn push(
         &self,
         builder: &mut BatchBuilder,
-        offset: i64,
+        (offset, letter): (i64, &DeadLetter),
         record: Option<&Copied>,
         now_ms: i64,
     ) -> Result<(), MoveError> {
@@ -416,8 +443,8 @@ impl Origin<'_> {
             self.source.name().partition.0.to_string(),
             offset.to_string(),
         );
-        let count = self.letter.delivery_count.to_string();
-        let message = match self.letter.cause {
+        let count = letter.delivery_count.to_string();
+        let message = match letter.cause {
             DeathCause::Rejected => "rejected by a consumer",
             DeathCause::DeliveryCountReached => "delivered as often as the group allows",
             DeathCause::Unknown => "dead since before the broker was started",

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use sprawl_core::metadata::MetadataImage;
 use sprawl_io::time;
 
 use super::dead_letter;
@@ -45,16 +46,22 @@ pub(crate) fn start(broker: &Arc<Broker>) {
 
 async fn drive(broker: &Arc<Broker>) {
     let share = &broker.share;
+    let mut followed = Followed::default();
     loop {
         share.alarm.reset();
-        let image = broker.image();
+        let changed = followed.look(broker);
+        let mut in_flight = 0;
         for queue in share.all_queues() {
-            let config = config_in(broker, &image, &queue.key().group_id);
-            queue.state().set_settings(settings(&config));
+            if let Some(image) = &changed {
+                let config = config_in(broker, image, &queue.key().group_id);
+                queue.state().set_settings(settings(&config));
+            }
             if let Some(deadline_ms) = look_after(broker, &queue) {
                 share.alarm.note(deadline_ms);
             }
+            in_flight += queue.state().counts().held;
         }
+        share.metrics.set_in_flight(in_flight);
         let pause = share.alarm.pause(broker.io.clock.monotonic());
         tokio::select! {
             biased;
@@ -66,6 +73,30 @@ async fn drive(broker: &Arc<Broker>) {
     }
 }
 
+/// Whose settings the queues have.
+#[derive(Default)]
+struct Followed {
+    /// The metadata's last change, and when it was looked at.
+    last: Option<(u64, Duration)>,
+}
+
+impl Followed {
+    /// The metadata, where it has changed or was not looked at for so long that a queue may have
+    /// been made from an older one.
+    fn look(&mut self, broker: &Broker) -> Option<Arc<MetadataImage>> {
+        let (image, now) = (broker.image(), broker.io.clock.monotonic());
+        let index = image.applied_index();
+        if let Some((last, at)) = self.last
+            && last == index
+            && now < at.saturating_add(PAUSE_MAX)
+        {
+            return None;
+        }
+        self.last = Some((index, now));
+        Some(image)
+    }
+}
+
 /// Does what is due in one queue; returns the next deadline.
 fn look_after(broker: &Arc<Broker>, queue: &Arc<Queue>) -> Option<u64> {
     if queue.is_closed() {
@@ -73,13 +104,16 @@ fn look_after(broker: &Arc<Broker>, queue: &Arc<Queue>) -> Option<u64> {
     }
     let (now, jitter) = clock(broker);
     let mut state = queue.state();
+    let timeouts = state.lock_timeouts();
     let write = state.expire_locks((now, jitter));
+    let timeouts = state.lock_timeouts() - timeouts;
     let letters = state.take_dead_letters(now);
     let may_give = state
         .fetch_offset(now)
         .is_some_and(|offset| offset < state.next_offset());
     let deadline = state.next_deadline_ms(now);
     drop(state);
+    broker.share.metrics.count_timeouts(timeouts);
     if let Some(write) = write {
         drop(queue.persist(broker, write));
     }

@@ -17,7 +17,6 @@ use sprawl_protocol::ErrorCode;
 use tokio::sync::Notify;
 
 use super::acknowledge::{partition_of, state_key};
-use super::group_config;
 use super::lookup::{now_ms, queue_of};
 use super::queue::Queue;
 use super::read::{acquired_chunks, batches_of, hide_aborted};
@@ -26,6 +25,10 @@ use crate::broker::Broker;
 use crate::outgoing::Chunk;
 use crate::replicated_log::ReplicatedLog;
 use crate::wire_error;
+
+/// What is read of one partition at least, where there is as much and the member takes it, in
+/// bytes.
+const READ_BYTES_MIN: usize = 64 * 1024;
 
 /// What is read of one partition where several share the limit of a fetch, in bytes at least.
 const PARTITION_BYTES_MIN: usize = 1024 * 1024;
@@ -38,6 +41,7 @@ pub(crate) struct Demand {
     pub(crate) records_max: u64,
     pub(crate) batch_size: u64,
     pub(crate) mode: AcquireMode,
+    pub(crate) read_committed: bool,
     pub(crate) wait_max: Duration,
 }
 
@@ -77,7 +81,7 @@ pub(crate) async fn fetch(
         tokio::pin!(news);
         news.as_mut().enable();
         let mut turns = take_turns(broker, key, partitions, &notify).await;
-        let size = read_turns(broker, key, &mut turns, demand.bytes_max);
+        let size = read_turns(broker, &mut turns, demand);
         let left = deadline.saturating_sub(clock.monotonic());
         let serves_any = turns.iter().any(|turn| turn.queue.is_ok());
         let is_last = left.is_zero() || !serves_any || broker.stop.is_stopping();
@@ -125,21 +129,28 @@ async fn take_turns(
     turns
 }
 
-/// Reads each partition from where it has something to give; returns the bytes read.
-fn read_turns(broker: &Broker, key: &SessionKey, turns: &mut [Turn], bytes_max: usize) -> usize {
-    let read_committed = group_config(broker, &key.group_id).read_committed;
+/// Reads each partition from where it has something to give; returns the bytes read. No more is
+/// read than the records asked for take, about: what is read has to be looked through.
+fn read_turns(broker: &Broker, turns: &mut [Turn], demand: Demand) -> usize {
+    let Demand {
+        bytes_max,
+        bytes_min,
+        ..
+    } = demand;
     let share = (bytes_max / turns.len().max(1)).max(PARTITION_BYTES_MIN);
     let mut size = 0;
     for turn in turns {
         let Ok(queue) = &turn.queue else { continue };
         let log = queue.partition();
         turn.watermark = log.high_watermark();
-        let end = if read_committed {
+        let end = if demand.read_committed {
             log.last_stable_offset()
         } else {
             turn.watermark
         };
-        let left = bytes_max.saturating_sub(size).min(share);
+        let wanted = queue.bytes_for(demand.records_max);
+        let wanted = wanted.max(READ_BYTES_MIN).max(bytes_min);
+        let left = bytes_max.saturating_sub(size).min(share).min(wanted);
         let at_least_one = if size == 0 {
             AtLeastOne::Yes
         } else {
@@ -178,7 +189,11 @@ fn read_one(
         end,
     };
     match partition.read(request) {
-        Ok(read) => Ok((read.size > 0).then_some((from, read))),
+        Ok(read) if read.size == 0 => Ok(None),
+        Ok(read) => {
+            queue.note_read(read.size, read.next_offset.0 - from);
+            Ok(Some((from, read)))
+        }
         // The log's start has moved since: the next round looks again.
         Err(ReadError::OutOfRange { .. }) => Ok(None),
         Err(error) => Err(wire_error::of_read(&error)),
@@ -239,7 +254,7 @@ async fn give_one(
 ) -> Result<(Vec<AcquiredRecords>, Vec<Chunk>), ErrorCode> {
     let next_offset = read.next_offset;
     let mut batches = batches_of(broker, read).await?;
-    if group_config(broker, &key.group_id).read_committed {
+    if demand.read_committed {
         let log = queue.partition().log();
         let aborted = log.aborted_transactions(Offset(from), next_offset);
         hide_aborted(
@@ -262,6 +277,7 @@ async fn give_one(
     let lock_ms = state.settings().record_lock_duration_ms;
     drop(state);
     if !acquired.is_empty() {
+        broker.share.metrics.count_acquired(&acquired);
         broker.share.ring_at(now.saturating_add(lock_ms));
     }
     let (chunks, _) = acquired_chunks(batches, &acquired);

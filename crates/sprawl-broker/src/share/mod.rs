@@ -14,6 +14,7 @@ mod driver;
 pub(crate) mod fetch;
 mod lookup;
 pub(crate) mod membership;
+mod metrics;
 mod queue;
 mod read;
 pub(crate) mod session;
@@ -29,6 +30,7 @@ use sprawl_io::Io;
 use crate::broker::Broker;
 use crate::coordinator::{ShareCoordinator, TimerAlarm};
 use crate::partitions::Partitions;
+use metrics::ShareMetrics;
 use queue::Queue;
 use session::ShareSessions;
 
@@ -41,6 +43,7 @@ pub(crate) struct ShareGroups {
     pub(crate) coordinator: Arc<ShareCoordinator>,
     /// What members consume.
     pub(crate) sessions: ShareSessions,
+    metrics: ShareMetrics,
     queues: Mutex<BTreeMap<ShareStateKey, Arc<Queue>>>,
     alarm: TimerAlarm,
 }
@@ -50,6 +53,7 @@ impl ShareGroups {
         Self {
             coordinator: Arc::new(ShareCoordinator::new(io.clone(), settings)),
             sessions: ShareSessions::new(settings.share_groups.sessions_max),
+            metrics: ShareMetrics::register(),
             queues: Mutex::default(),
             alarm: TimerAlarm::default(),
         }

@@ -5,18 +5,22 @@
 //! other than for want of room closes the queue: what is durable then is not known here, and the
 //! next fetch reads it.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sprawl_core::share::coordinator::{ShareStateError, ShareStateKey, ShareStateWrite};
 use sprawl_core::share::{SharePartition, StateWrite};
 use tokio::sync::{Notify, oneshot};
 
+use super::lookup::now_ms;
 use crate::broker::Broker;
 use crate::coordinator::{ShareCoordinatorError, of_share_coordinator};
 use crate::partition::Partition;
 use crate::replicated_log::ReplicatedLog;
 use sprawl_protocol::ErrorCode;
+
+/// How many times more is read than the records asked for take, about: some are with others.
+const READ_AHEAD: usize = 2;
 
 /// What came of a write: the error that the client gets.
 pub(super) type Written = oneshot::Receiver<Result<(), ErrorCode>>;
@@ -30,6 +34,8 @@ pub(crate) struct Queue {
     /// Fetches that wait for something to be given out.
     waiters: Mutex<Vec<Arc<Notify>>>,
     closed: AtomicBool,
+    /// How many bytes a record took in the last read; 0 before the first.
+    record_bytes: AtomicUsize,
 }
 
 impl Queue {
@@ -44,6 +50,7 @@ impl Queue {
             state: Mutex::new(state),
             waiters: Mutex::default(),
             closed: AtomicBool::new(false),
+            record_bytes: AtomicUsize::new(0),
         }
     }
 
@@ -65,6 +72,24 @@ impl Queue {
         // A panic in a step would leave the state machine between two states; the assertion that
         // raised it raises again at the next step.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many bytes to read for so many records, about, going by the last read.
+    pub(super) fn bytes_for(&self, records_max: u64) -> usize {
+        match self.record_bytes.load(Ordering::Relaxed) {
+            0 => usize::MAX,
+            bytes => {
+                let records = usize::try_from(records_max).unwrap_or(usize::MAX);
+                bytes.saturating_mul(records).saturating_mul(READ_AHEAD)
+            }
+        }
+    }
+
+    /// Takes note of a read.
+    pub(super) fn note_read(&self, size: usize, offset_count: i64) {
+        let count = usize::try_from(offset_count).unwrap_or(0).max(1);
+        let bytes = size.div_ceil(count).max(1);
+        self.record_bytes.store(bytes, Ordering::Relaxed);
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -126,9 +151,18 @@ impl Queue {
         let outcome = coordinator.write_state(self.key.clone(), change).await;
         match outcome {
             Ok(()) => {
-                self.state().written(id, Ok(()));
+                let mut state = self.state();
+                let dead = state.counts().dead;
+                state.written(id, Ok(()));
+                let dead = state.counts().dead - dead;
+                let deadline_ms = state.next_deadline_ms(now_ms(broker));
+                drop(state);
+                broker.share.metrics.count_dead(dead);
                 self.wake();
-                broker.share.ring();
+                // A rest that began, or dead records to be moved.
+                if let Some(deadline_ms) = deadline_ms {
+                    broker.share.ring_at(deadline_ms);
+                }
                 Ok(())
             }
             Err(error) => {

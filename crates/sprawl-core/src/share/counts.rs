@@ -16,11 +16,17 @@ pub struct ShareCounts {
     pub expired: u64,
     /// Still to be delivered, delivered and not answered, or not written yet.
     pub live: u64,
+    /// Of those that are live: with a member.
+    pub held: u64,
 }
 
 impl ShareCounts {
     /// Notes that `count` offsets left `slot`.
     pub(super) fn leave(&mut self, slot: &Slot, count: u64) {
+        if slot.is_held() {
+            let left = self.held.checked_sub(count);
+            self.held = left.expect("what members give back they had");
+        }
         match self.place(slot) {
             Some(place) => {
                 let left = place.checked_sub(count);
@@ -32,6 +38,9 @@ impl ShareCounts {
 
     /// Notes that `count` offsets came to `slot`.
     pub(super) fn arrive(&mut self, slot: &Slot, count: u64) {
+        if slot.is_held() {
+            self.held += count;
+        }
         match self.place(slot) {
             Some(place) => *place += count,
             None => {

@@ -13,6 +13,7 @@ impl SharePartition {
         let held = self.held(|deadline_ms, _| deadline_ms <= now_ms);
         let mut change = self.begin_change();
         for span in held {
+            self.lock_timeouts += span.offset_count();
             let delivery_count = span.slot.delivery_count;
             self.give_back((now_ms, jitter), &mut change, &span, delivery_count);
         }

@@ -46,6 +46,7 @@ impl SharePartition {
             writes: Default::default(),
             next_write: 0,
             counts: ShareCounts::default(),
+            lock_timeouts: 0,
         };
         for batch in batches {
             let (expected, first, last) = (loaded.next_offset, batch.first, batch.last);

@@ -22,6 +22,7 @@ pub struct SharePartition {
     pub(super) writes: BTreeSet<WriteId>,
     pub(super) next_write: u64,
     pub(super) counts: ShareCounts,
+    pub(super) lock_timeouts: u64,
 }
 
 impl SharePartition {
@@ -58,6 +59,11 @@ impl SharePartition {
     /// Where offsets stand, in numbers.
     pub fn counts(&self) -> ShareCounts {
         self.counts
+    }
+
+    /// How many locks of single offsets ran out, since the state was loaded.
+    pub fn lock_timeouts(&self) -> u64 {
+        self.lock_timeouts
     }
 
     /// How many offsets are tracked: from the start offset to the last one ever given out.

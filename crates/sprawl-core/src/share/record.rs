@@ -177,6 +177,11 @@ impl Slot {
         }
     }
 
+    /// Whether a member holds it.
+    pub(super) fn is_held(&self) -> bool {
+        matches!(self.standing, Standing::Acquired { .. })
+    }
+
     /// Whether `member_id` holds it.
     pub(super) fn is_held_by(&self, member_id: &str) -> bool {
         self.pending.is_none()

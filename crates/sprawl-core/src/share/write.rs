@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use super::partition::SharePartition;
-use super::record::{DeliveryState, Pending, Slot, Standing, StateBatch};
+use super::record::{Pending, Slot, Standing, StateBatch};
 use super::spans::Span;
 
 /// Names one write of a share-partition.
@@ -160,48 +160,114 @@ fn is_of(slot: &Slot, id: WriteId) -> bool {
 fn combine(batches: Vec<StateBatch>) -> Vec<StateBatch> {
     let mut combined: Vec<StateBatch> = Vec::with_capacity(batches.len());
     for batch in batches {
-        match combined.last_mut() {
-            Some(last)
-                if last.last.checked_add(1) == Some(batch.first)
-                    && last.state == batch.state
-                    && last.delivery_count == batch.delivery_count =>
-            {
-                last.last = batch.last;
-            }
-            _ => combined.push(batch),
-        }
+        push(&mut combined, batch);
     }
     combined
 }
 
-/// Lays `newer` over `older`, drops what lies before `start_offset`, and joins what is alike.
+/// Adds a run behind the others, as part of the last one where they are neighbours and alike.
+fn push(batches: &mut Vec<StateBatch>, batch: StateBatch) {
+    match batches.last_mut() {
+        Some(last)
+            if last.last.checked_add(1) == Some(batch.first)
+                && last.state == batch.state
+                && last.delivery_count == batch.delivery_count =>
+        {
+            last.last = batch.last;
+        }
+        _ => batches.push(batch),
+    }
+}
+
+/// Lays `newer` over `older`, drops what lies before `start_offset`, and joins what is alike. Both
+/// are in order, without overlaps. O(runs of both): every write of a share-partition comes by here.
 pub(crate) fn overlay(
     older: &[StateBatch],
     newer: &[StateBatch],
     start_offset: i64,
 ) -> Vec<StateBatch> {
-    let mut spans = super::spans::Spans::default();
-    for batch in older.iter().chain(newer) {
-        let first = batch.first.max(start_offset);
-        if first <= batch.last {
-            let standing = match batch.state {
-                DeliveryState::Available => Standing::Available { due_ms: 0 },
-                DeliveryState::Acknowledged => Standing::Acknowledged,
-                DeliveryState::Archiving => Standing::Archiving {
-                    cause: super::record::DeathCause::Unknown,
-                    due_ms: 0,
-                    may_be_moved: true,
-                },
-                DeliveryState::Archived => Standing::Archived,
-            };
-            spans.set(first, batch.last, Slot::new(standing, batch.delivery_count));
+    let cut = |batch: &StateBatch| StateBatch {
+        first: batch.first.max(start_offset),
+        ..*batch
+    };
+    let is_left = |batch: &StateBatch| batch.first <= batch.last;
+    let mut newer = newer.iter().map(cut).filter(is_left).peekable();
+    let mut laid: Vec<StateBatch> = Vec::with_capacity(older.len() + newer.size_hint().1.unwrap_or(0));
+    for old in older.iter().map(cut).filter(is_left) {
+        // From where on nothing newer is known of `old`: a newer run may reach over several.
+        let reached = laid.last().map_or(0, |last| last.last.saturating_add(1));
+        let mut first = old.first.max(reached);
+        while let Some(new) = newer.next_if(|new| new.first <= old.last) {
+            if first < new.first {
+                let last = new.first - 1;
+                push(&mut laid, StateBatch { first, last, ..old });
+            }
+            first = first.max(new.last.saturating_add(1));
+            push(&mut laid, new);
+        }
+        if first <= old.last {
+            push(&mut laid, StateBatch { first, ..old });
         }
     }
-    let batches = spans.iter().map(|(first, last, slot)| StateBatch {
-        first,
-        last,
-        state: slot.standing.stored(),
-        delivery_count: slot.delivery_count,
-    });
-    batches.collect()
+    newer.for_each(|new| push(&mut laid, new));
+    laid
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::super::record::DeliveryState;
+    use super::*;
+
+    /// Runs in order, with holes, of few kinds, so that neighbours are alike often.
+    fn runs() -> impl Strategy<Value = Vec<StateBatch>> {
+        let lengths = prop::collection::vec((0_i64..4, 1_i64..6, 0_u8..3), 0..12);
+        lengths.prop_map(|lengths| {
+            let mut next = 0;
+            let run = |(hole, length, kind): (i64, i64, u8)| {
+                let first = next + hole;
+                next = first + length;
+                StateBatch {
+                    first,
+                    last: next - 1,
+                    state: match kind {
+                        0 => DeliveryState::Available,
+                        1 => DeliveryState::Acknowledged,
+                        _ => DeliveryState::Archived,
+                    },
+                    delivery_count: i16::from(kind / 2),
+                }
+            };
+            lengths.into_iter().map(run).collect()
+        })
+    }
+
+    fn by_offset(batches: &[StateBatch]) -> BTreeMap<i64, (DeliveryState, i16)> {
+        let offsets = batches.iter().flat_map(|batch| {
+            let slot = (batch.state, batch.delivery_count);
+            (batch.first..=batch.last).map(move |offset| (offset, slot))
+        });
+        offsets.collect()
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_newer_holds_and_nothing_else_changes(
+            older in runs(), newer in runs(), start_offset in 0_i64..40,
+        ) {
+            let laid = overlay(&older, &newer, start_offset);
+            let mut expected = by_offset(&older);
+            expected.extend(by_offset(&newer));
+            expected.retain(|offset, _| *offset >= start_offset);
+            prop_assert_eq!(by_offset(&laid), expected);
+            for pair in laid.windows(2) {
+                prop_assert!(pair[0].last < pair[1].first, "in order, without overlaps");
+            }
+            let again = combine(laid.clone());
+            prop_assert_eq!(laid, again, "what is alike is joined");
+        }
+    }
 }

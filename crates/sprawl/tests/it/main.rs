@@ -4,6 +4,7 @@
 //! - `verbs`: the command line against a running broker
 //! - `administration`: log directories, credentials, access rules, client metrics
 //! - `groups`: consumer groups, lag and resets
+//! - `share_groups`: share groups, their dead letters and the way back
 //! - `transactions`: transactional ids and producers
 //! - `log`: checking and printing a stopped data directory
 //! - `crash`: kill -9 under load
@@ -22,6 +23,7 @@ mod delayed;
 mod groups;
 mod log;
 mod node;
+mod share_groups;
 mod start;
 mod tour;
 mod transactions;

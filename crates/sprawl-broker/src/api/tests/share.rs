@@ -281,6 +281,35 @@ fn a_record_rests_before_it_comes_again() {
     });
 }
 
+#[test]
+fn a_share_fetch_above_the_quota_keeps_its_records_and_is_muted_after_them() {
+    simulate(async {
+        let (mut node, topic) = queue(1).await;
+        let large = "x".repeat(30_000);
+        assert_eq!(node.append("t", batch(&[&large])).await, (NONE, 1));
+        let limit = super::quotas::entry(
+            &[("client-id", Some("test"))],
+            &[("consumer_byte_rate", 1_000.0)],
+        );
+        assert_eq!(node.alter_quotas(vec![limit]).await, [NONE]);
+        let mut member = Member::new("m", topic);
+        let request = member.fetch_request(&[]);
+        let response = share_fetch(&mut node, request).await;
+        assert_eq!(runs(&response.responses[0].partitions[0]), [(0, 0, 1)]);
+        assert_eq!(response.throttle_time_ms, 0, "within the quota");
+        // The next batch is above what the quota lets through at once, and comes whole.
+        let request = member.fetch_request(&[]);
+        let response = share_fetch(&mut node, request).await;
+        assert_eq!(runs(&response.responses[0].partitions[0]), [(1, 1, 1)]);
+        assert!(response.throttle_time_ms > 10_000, "30 kB at 1 kB a second");
+        let answered = node.io.clock.monotonic();
+        assert_eq!(member.acknowledge(&mut node, &[(0, 0, ACCEPT)]).await, NONE);
+        let muted_ms = (node.io.clock.monotonic() - answered).as_millis();
+        let told_ms = u128::from(response.throttle_time_ms.unsigned_abs());
+        assert!(muted_ms + 50 >= told_ms, "{muted_ms} of {told_ms}");
+    });
+}
+
 /// The value and the headers of each record in the dead-letter topic.
 async fn dead_letters(node: &mut Node) -> Vec<(String, Vec<(String, String)>)> {
     let read = node.read("dlq.g", 0).await;

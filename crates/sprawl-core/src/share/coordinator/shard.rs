@@ -137,8 +137,7 @@ impl ShareStateShard {
             delivery_complete_count: -1,
             batches: Vec::new(),
         };
-        let mut state = kept.state.clone();
-        state.apply(&write);
+        let state = kept.state.with(&write);
         let reply = (token, ShareStateResponse::State(Some(state)));
         self.update(key, write, reply, effects);
     }
@@ -160,8 +159,7 @@ impl ShareStateShard {
             return self.snapshot(vec![(key, state)], Some((token, done)), effects);
         };
         if kept.updates >= self.settings.updates_per_snapshot {
-            let mut state = kept.state.clone();
-            state.apply(&write);
+            let mut state = kept.state.with(&write);
             state.snapshot_epoch = state.snapshot_epoch.saturating_add(1);
             state.write_timestamp = now.wall_ms;
             return self.snapshot(vec![(key, state)], Some((token, done)), effects);
@@ -218,9 +216,12 @@ impl ShareStateShard {
         effects: &mut Effects,
     ) {
         let kept = self.states.get_mut(&key).expect("callers looked it up");
-        let before = Some(kept.clone());
-        kept.state.apply(&write);
-        kept.updates += 1;
+        let after = Kept {
+            state: kept.state.with(&write),
+            updates: kept.updates + 1,
+            snapshot_at: kept.snapshot_at,
+        };
+        let before = Some(std::mem::replace(kept, after));
         let record = update_record(&key, kept.state.snapshot_epoch, &write);
         let in_flight = InFlight {
             reply: Some(reply),

@@ -53,17 +53,26 @@ impl ShareState {
         }
     }
 
-    /// Takes over a change. The start never moves back: writes under way at once may end in any
-    /// order at their leader.
+    /// Takes over a change.
     pub(super) fn apply(&mut self, write: &ShareStateWrite) {
-        self.start_offset = self.start_offset.max(write.start_offset);
-        if write.leader_epoch >= 0 {
-            self.leader_epoch = write.leader_epoch;
+        *self = self.with(write);
+    }
+
+    /// The state after a change. The start never moves back: writes under way at once may end in
+    /// any order at their leader.
+    pub(super) fn with(&self, write: &ShareStateWrite) -> Self {
+        let start_offset = self.start_offset.max(write.start_offset);
+        let or = |told: i32, known: i32| if told >= 0 { told } else { known };
+        Self {
+            start_offset,
+            leader_epoch: or(write.leader_epoch, self.leader_epoch),
+            delivery_complete_count: or(
+                write.delivery_complete_count,
+                self.delivery_complete_count,
+            ),
+            batches: overlay(&self.batches, &write.batches, start_offset),
+            ..*self
         }
-        if write.delivery_complete_count >= 0 {
-            self.delivery_complete_count = write.delivery_complete_count;
-        }
-        self.batches = overlay(&self.batches, &write.batches, self.start_offset);
     }
 
     /// The state in short.
