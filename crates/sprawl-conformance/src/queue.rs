@@ -56,8 +56,11 @@ const WORKER_KILLS: u64 = 4;
 const PROGRESS_WAIT_MAX: Duration = Duration::from_secs(90);
 /// What the closing program waits for the group, and then reads.
 const CLOSE_WAIT_MAX: Duration = Duration::from_secs(180);
-/// Locks, sessions and beats of seconds, so that what was held by the dead comes back soon.
-const SETTINGS: [(&str, &str); 5] = [
+/// Locks, sessions and beats of seconds, so that what was held by the dead comes back soon; few
+/// partitions of internal topics, so that a restart is short.
+const SETTINGS: [(&str, &str); 7] = [
+    ("offsets.topic.num.partitions", "2"),
+    ("share.coordinator.state.topic.num.partitions", "2"),
     ("group.share.min.record.lock.duration.ms", "1000"),
     ("group.share.min.session.timeout.ms", "1000"),
     ("group.share.session.timeout.ms", "6000"),

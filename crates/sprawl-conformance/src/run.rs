@@ -18,7 +18,6 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::clients::{CLIENTS, Client};
 use crate::crash::{self, DrillOptions};
-use crate::queue::{self, QueueOptions};
 use crate::kafka::{KafkaOptions, KafkaServer};
 use crate::row::{self, Counts, Outcome, Row};
 use crate::server::Server;
@@ -27,9 +26,6 @@ use crate::{not_yet, setup, wait};
 
 const CLIENT_WAIT_MAX: Duration = Duration::from_secs(15 * 60);
 const KAFKA_HEAP_MIB: u32 = 512;
-/// The small form of the queue drill.
-const QUEUE_RECORDS: u64 = 5_000;
-const QUEUE_LOAD: Duration = Duration::from_secs(40);
 /// SIGTERM is how Kafka is stopped, and the JVM says so in its exit code.
 const KAFKA_STOP_CODE: i32 = 143;
 /// The case that every server must pass after every client.
@@ -141,7 +137,6 @@ pub fn run(options: &RunOptions, tell: &(dyn Fn(&str) + Sync)) -> Result<Vec<Row
     rows.sort_by_key(order);
     if options.is_whole() {
         rows.extend(crash_rows(options, tell));
-        rows.extend(queue_rows(options, tell));
     }
     if options.peer != Peer::Kafka {
         refuse_unproved(&mut rows, &proved);
@@ -200,24 +195,6 @@ fn crash_rows(options: &RunOptions, tell: &dyn Fn(&str)) -> Vec<Row> {
         Err(error) => vec![crash::no_verdict(&error)],
     };
     tell(&summary("crash-drill", &rows, start.elapsed()));
-    rows
-}
-
-/// The small form of the queue drill; the whole one takes minutes and is run by hand.
-fn queue_rows(options: &RunOptions, tell: &dyn Fn(&str)) -> Vec<Row> {
-    let drill = QueueOptions {
-        peer: options.peer.clone(),
-        records: QUEUE_RECORDS,
-        load: QUEUE_LOAD,
-        seed: 0,
-        settings: Vec::new(),
-    };
-    let start = Instant::now();
-    let rows = match queue::drill(&drill, &|_| {}) {
-        Ok(drill) => drill.rows(),
-        Err(error) => vec![queue::no_verdict(&error)],
-    };
-    tell(&summary("queue-drill", &rows, start.elapsed()));
     rows
 }
 

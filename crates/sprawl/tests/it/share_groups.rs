@@ -12,6 +12,7 @@ use sprawl_protocol::messages::share_acknowledge_request::{
 use sprawl_protocol::messages::share_fetch_request::{FetchPartition, FetchTopic};
 use sprawl_protocol::messages::{
     ShareAcknowledgeRequest, ShareFetchRequest, ShareGroupHeartbeatRequest,
+    ShareGroupHeartbeatResponse,
 };
 use uuid::Uuid;
 
@@ -72,8 +73,11 @@ impl Member {
         if self.member_epoch == 0 {
             request.subscribed_topic_names = Some(vec![StrBytes::from(topic.to_owned()).into()]);
         }
-        let response = self.call(request);
-        assert_eq!(response.error_code, 0);
+        let response = self.coordinate(request);
+        if response.error_code != 0 {
+            // The coordinator is loading its groups.
+            return;
+        }
         self.member_epoch = response.member_epoch;
         let assigned = response.assignment.into_iter();
         for given in assigned.flat_map(|assignment| assignment.topic_partitions) {
@@ -141,7 +145,12 @@ impl Member {
             .with_group_id(StrBytes::from(self.group.clone()).into())
             .with_member_id(self.id.clone().into())
             .with_member_epoch(LEAVE);
-        assert_eq!(self.call(request).error_code, 0);
+        assert_eq!(self.coordinate(request).error_code, 0);
+    }
+
+    fn coordinate(&self, request: ShareGroupHeartbeatRequest) -> ShareGroupHeartbeatResponse {
+        let call = self.client.call_coordinator(&self.group, request);
+        self.runtime.block_on(call).unwrap()
     }
 }
 

@@ -200,9 +200,9 @@ fn members_share_partitions_and_take_over_those_of_one_that_leaves() {
     let mut world = World::new(&[("t", 2)]);
     let one = world.join("a", &["t"]);
     let two = world.join("b", &["t"]);
-    assert_eq!(two.assignment, world.assignment(&[("t", &[1])]));
+    assert_eq!(two.assignment, world.assignment(&[("t", &[0])]));
     let one = world.beat("a", one.member_epoch, None).unwrap();
-    assert_eq!(one.assignment, world.assignment(&[("t", &[0])]));
+    assert_eq!(one.assignment, world.assignment(&[("t", &[1])]));
     let left = world.beat("b", -1, None).unwrap();
     assert_eq!(left.member_epoch, -1);
     let one = world.beat("a", one.member_epoch, None).unwrap();
