@@ -287,7 +287,7 @@ fn a_share_fetch_above_the_quota_keeps_its_records_and_is_muted_after_them() {
         let (mut node, topic) = queue(1).await;
         let large = "x".repeat(30_000);
         assert_eq!(node.append("t", batch(&[&large])).await, (NONE, 1));
-        let limit = super::quotas::entry(
+        let limit = quotas::entry(
             &[("client-id", Some("test"))],
             &[("consumer_byte_rate", 1_000.0)],
         );
