@@ -312,9 +312,7 @@ impl<'a> Site<'a> {
         };
         let seed = xxh3_64_with_seed(&incarnation.to_le_bytes(), !self.options.seed) >> 1;
         let file = self.history(&format!("{name}.{incarnation}"));
-        command
-            .args(["work", QUEUE, &seed.to_string()])
-            .arg(&file);
+        command.args(["work", QUEUE, &seed.to_string()]).arg(&file);
         let mut process = Process::start(command, &self.folder, name)?;
         if self.is_calm {
             process.say("calm");

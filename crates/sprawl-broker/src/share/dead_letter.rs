@@ -113,7 +113,10 @@ fn steps(letters: Vec<DeadLetter>) -> Vec<Vec<DeadLetter>> {
                 last,
                 ..letter
             };
-            steps.last_mut().into_iter().for_each(|step| step.push(part));
+            steps
+                .last_mut()
+                .into_iter()
+                .for_each(|step| step.push(part));
             room -= last - first + 1;
             first = last + 1;
         }

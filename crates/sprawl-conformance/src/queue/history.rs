@@ -168,13 +168,16 @@ impl Pen {
         let _time: Micros = fields.number()?;
         let (bound, poll) = (fields.number()?, fields.number()?);
         let (partition, offset) = fields.place()?;
-        history.story((partition, offset)).deliveries.push(Delivery {
-            worker: self.worker,
-            bound,
-            poll,
-            count: fields.number()?,
-            value: fields.text()?.to_owned(),
-        });
+        history
+            .story((partition, offset))
+            .deliveries
+            .push(Delivery {
+                worker: self.worker,
+                bound,
+                poll,
+                count: fields.number()?,
+                value: fields.text()?.to_owned(),
+            });
         let key = (self.worker, poll, partition);
         history.polls.entry(key).or_default().push(offset);
         Ok(())

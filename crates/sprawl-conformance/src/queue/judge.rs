@@ -182,7 +182,8 @@ pub fn judge(history: &History, rules: Rules) -> Verdict {
         count(history, *partition, rules, &mut verdict);
     }
     for partition in history.records.keys().map(|(partition, _)| partition) {
-        if !history.ends.contains_key(partition) && verdict.breaches(Promise::CountsAddUp).is_empty()
+        if !history.ends.contains_key(partition)
+            && verdict.breaches(Promise::CountsAddUp).is_empty()
         {
             let breach = format!("nothing is known of the end of partition {partition}");
             verdict.add(Promise::CountsAddUp, breach);
@@ -302,7 +303,10 @@ fn count(history: &History, partition: u32, rules: Rules, verdict: &mut Verdict)
     let ends = history.ends[&partition];
     let mut here = Ended::default();
     let mut lost = 0;
-    for (place, story) in history.records.range((partition, 0)..=(partition, u64::MAX)) {
+    for (place, story) in history
+        .records
+        .range((partition, 0)..=(partition, u64::MAX))
+    {
         if story.produced.is_none() {
             let breach = format!("{place:?} was never produced");
             verdict.add(Promise::RecordsUnchanged, breach);

@@ -192,7 +192,8 @@ pub(crate) fn overlay(
     };
     let is_left = |batch: &StateBatch| batch.first <= batch.last;
     let mut newer = newer.iter().map(cut).filter(is_left).peekable();
-    let mut laid: Vec<StateBatch> = Vec::with_capacity(older.len() + newer.size_hint().1.unwrap_or(0));
+    let mut laid: Vec<StateBatch> =
+        Vec::with_capacity(older.len() + newer.size_hint().1.unwrap_or(0));
     for old in older.iter().map(cut).filter(is_left) {
         // From where on nothing newer is known of `old`: a newer run may reach over several.
         let reached = laid.last().map_or(0, |last| last.last.saturating_add(1));

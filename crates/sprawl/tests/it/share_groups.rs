@@ -167,7 +167,9 @@ fn queue(dir: &std::path::Path, count: u32, keeps_letters: bool) -> Node {
     set("share.auto.offset.reset=earliest");
     if keeps_letters {
         let enabled = "errors.deadletterqueue.group.enable=true";
-        node.run(&["topic", "create", "dlq.jobs", "-p", "1", "--config", enabled]);
+        node.run(&[
+            "topic", "create", "dlq.jobs", "-p", "1", "--config", enabled,
+        ]);
         set("errors.deadletterqueue.topic.name=dlq.jobs");
         set("errors.deadletterqueue.copy.record.enable=true");
     }
@@ -208,13 +210,19 @@ fn a_share_group_is_listed_described_reset_and_deleted() {
     assert_eq!(described["assignor"], "simple");
     let members = &described["members"];
     assert_eq!(members[0]["assignment"], serde_json::json!({"t": [0]}));
-    assert_eq!((standing(&node), &described["total_lag"]), ((6, 4), &4.into()));
+    assert_eq!(
+        (standing(&node), &described["total_lag"]),
+        ((6, 4), &4.into())
+    );
     let table = node.run(&["share-group", "describe", "jobs"]);
     assert!(table.contains("state Stable  members 1  lag 4"), "{table}");
     let reset = ["share-group", "reset-offsets", "jobs", "--topic", "t"];
     let earliest = [&reset[..], &["--to-earliest", "--execute"]].concat();
     let refused = node.refused(&earliest);
-    assert!(refused.contains("stop the group's members first"), "{refused}");
+    assert!(
+        refused.contains("stop the group's members first"),
+        "{refused}"
+    );
     let refused = node.refused(&["share-group", "delete", "jobs"]);
     assert!(refused.contains("NON_EMPTY_GROUP"), "{refused}");
 
@@ -275,9 +283,20 @@ fn dead_letters_go_back_when_asked_at_a_rate_and_once() {
 
     // Three of them, two a second: a second passes between the first and the last.
     let start = Instant::now();
-    let slowly = ["--execute", "--rate", "2", "--limit", "3", "--resume", "again"];
+    let slowly = [
+        "--execute",
+        "--rate",
+        "2",
+        "--limit",
+        "3",
+        "--resume",
+        "again",
+    ];
     assert_eq!(redrive(&slowly)["redriven"], 3);
-    assert!(start.elapsed() >= Duration::from_secs(1), "faster than asked");
+    assert!(
+        start.elapsed() >= Duration::from_secs(1),
+        "faster than asked"
+    );
     assert_eq!(values(&node, "t")[6..], ["v0", "v1", "v2"]);
     // What is left, and then nothing.
     let rest = ["--execute", "--resume", "again"];
