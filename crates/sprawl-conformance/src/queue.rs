@@ -6,6 +6,11 @@
 //! closing program waits until the group is through, and [`judge`] goes over what everybody wrote
 //! down.
 //!
+//! Apache Kafka 4.3.1 does not keep every promise: it confirms an answer that comes too late for a
+//! record that is over already, so that a record may be acknowledged twice; and it has no
+//! dead-letter topics. So this drill is not proved by a run against it, but by the tests of its
+//! judge, which break each promise.
+//!
 //! Bounds: the load takes the time that was asked for and what waits for the broker to come back;
 //! a queue that stands still, or does not come to its end, ends the drill.
 
@@ -31,7 +36,8 @@ use crate::{clients, setup, wait};
 use history::{Answer, History, Place, ended_count};
 use judge::{Letters, Promise, Rules, Verdict};
 
-const QUEUE: &str = "queue-drill";
+/// The drill's name in the results, and that of topic and group.
+pub const QUEUE: &str = "queue-drill";
 const WORKERS: [(&str, Program); 8] = [
     ("java-0", Program::Java),
     ("java-1", Program::Java),
@@ -160,7 +166,7 @@ pub fn no_verdict(error: &anyhow::Error) -> Row {
 
 fn row(case: &str, broken: Vec<String>) -> Row {
     Row {
-        client: "queue-drill".to_owned(),
+        client: QUEUE.to_owned(),
         version: "kill -9".to_owned(),
         case: case.to_owned(),
         result: if broken.is_empty() {

@@ -2,7 +2,8 @@
 //! time.
 //!
 //! Invariants: a case judges Sprawl only if it passed against Apache Kafka
-//! (`conformance/proved.json`, written by a whole run against Kafka); a server that dies or does
+//! (`conformance/proved.json`, written by a whole run against Kafka), but for the queue drill, whose
+//! promises Kafka does not keep; a server that dies or does
 //! not stop cleanly is itself a failed case.
 
 use std::fs::File;
@@ -19,6 +20,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use crate::clients::{CLIENTS, Client};
 use crate::crash::{self, DrillOptions};
 use crate::kafka::{KafkaOptions, KafkaServer};
+use crate::queue::{self, QUEUE, QueueOptions};
 use crate::row::{self, Counts, Outcome, Row};
 use crate::server::Server;
 use crate::sprawl::{SprawlOptions, SprawlServer};
@@ -26,6 +28,9 @@ use crate::{not_yet, setup, wait};
 
 const CLIENT_WAIT_MAX: Duration = Duration::from_secs(15 * 60);
 const KAFKA_HEAP_MIB: u32 = 512;
+/// The small form of the queue drill.
+const QUEUE_RECORDS: u64 = 5_000;
+const QUEUE_LOAD: Duration = Duration::from_secs(40);
 /// SIGTERM is how Kafka is stopped, and the JVM says so in its exit code.
 const KAFKA_STOP_CODE: i32 = 143;
 /// The case that every server must pass after every client.
@@ -137,6 +142,7 @@ pub fn run(options: &RunOptions, tell: &(dyn Fn(&str) + Sync)) -> Result<Vec<Row
     rows.sort_by_key(order);
     if options.is_whole() {
         rows.extend(crash_rows(options, tell));
+        rows.extend(queue_rows(options, tell));
     }
     if options.peer != Peer::Kafka {
         refuse_unproved(&mut rows, &proved);
@@ -195,6 +201,27 @@ fn crash_rows(options: &RunOptions, tell: &dyn Fn(&str)) -> Vec<Row> {
         Err(error) => vec![crash::no_verdict(&error)],
     };
     tell(&summary("crash-drill", &rows, start.elapsed()));
+    rows
+}
+
+/// The small form of the queue drill; the whole one takes minutes and is run by hand.
+fn queue_rows(options: &RunOptions, tell: &dyn Fn(&str)) -> Vec<Row> {
+    if options.peer == Peer::Kafka {
+        return Vec::new();
+    }
+    let drill = QueueOptions {
+        peer: options.peer.clone(),
+        records: QUEUE_RECORDS,
+        load: QUEUE_LOAD,
+        seed: 0,
+        settings: Vec::new(),
+    };
+    let start = Instant::now();
+    let rows = match queue::drill(&drill, &|_| {}) {
+        Ok(drill) => drill.rows(),
+        Err(error) => vec![queue::no_verdict(&error)],
+    };
+    tell(&summary(QUEUE, &rows, start.elapsed()));
     rows
 }
 
@@ -350,8 +377,9 @@ fn remove_data(folder: &Path) -> Result<()> {
 }
 
 /// A pass that Kafka did not show proves nothing, and what ran there must run here.
+/// The queue drill alone is not asked for that: Kafka does not keep its promises.
 fn refuse_unproved(rows: &mut [Row], proved: &[Row]) {
-    for row in rows {
+    for row in rows.iter_mut().filter(|row| row.client != QUEUE) {
         let same = |proof: &&Row| proof.client == row.client && proof.case == row.case;
         let at_kafka = proved.iter().find(same).map(|proof| proof.result);
         let refusal = match (row.result, at_kafka) {
@@ -399,7 +427,13 @@ mod tests {
         refuse_unproved(&mut rows, &[]);
         assert_eq!(rows[0].result, Outcome::Failed);
         let mut rows = [pass.clone()];
-        refuse_unproved(&mut rows, &[pass]);
+        refuse_unproved(&mut rows, std::slice::from_ref(&pass));
+        assert_eq!(rows[0].result, Outcome::Passed);
+        let mut rows = [Row {
+            client: QUEUE.to_owned(),
+            ..pass
+        }];
+        refuse_unproved(&mut rows, &[]);
         assert_eq!(rows[0].result, Outcome::Passed);
     }
 
