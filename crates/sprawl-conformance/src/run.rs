@@ -2,9 +2,9 @@
 //! time.
 //!
 //! Invariants: a case judges Sprawl only if it passed against Apache Kafka
-//! (`conformance/proved.json`, written by a whole run against Kafka), but for the queue drill, whose
-//! promises Kafka does not keep; a server that dies or does
-//! not stop cleanly is itself a failed case.
+//! (`conformance/proved.json`, written by a whole run against Kafka), but for the queue drill,
+//! whose promises Kafka does not keep; a server that dies or does not stop cleanly is itself a
+//! failed case.
 
 use std::fs::File;
 use std::net::SocketAddr;
