@@ -302,7 +302,10 @@ pub(in crate::group) fn classic_heartbeat(
     Ok(())
 }
 
-/// Classic members leave a consumer group, or an administrator removes static ones.
+/// Classic members leave a consumer group, or an administrator removes members of either protocol.
+///
+/// Source: `GroupMetadataManager.classicGroupLeaveToConsumerGroup`. A member that is named twice
+/// leaves once.
 pub(in crate::group) fn on_classic_leave(
     groups: &mut Groups,
     cx: &mut Context<'_>,
@@ -314,17 +317,12 @@ pub(in crate::group) fn on_classic_leave(
     };
     let (mut left, mut leaving) = (Vec::new(), Vec::new());
     for member in request.members {
-        let found = leaving_member(group, &member).and_then(|member_id| {
-            if leaving.contains(&member_id) {
-                return Err(GroupError::UnknownMemberId);
+        let outcome = leaving_member(group, &member).map(|member_id| {
+            if !leaving.contains(&member_id) {
+                leaving.push(member_id);
             }
-            leaving.push(member_id);
-            Ok(())
         });
-        left.push(LeftMember {
-            member,
-            outcome: found,
-        });
+        left.push(LeftMember { member, outcome });
     }
     if !leaving.is_empty() {
         remove_members(groups, cx, &request.group_id, &leaving);
@@ -333,12 +331,18 @@ pub(in crate::group) fn on_classic_leave(
 }
 
 fn leaving_member(group: &ConsumerGroup, member: &LeavingMember) -> Result<String, GroupError> {
-    let instance_id = member.group_instance_id.as_deref();
-    if let (Some(instance_id), "") = (instance_id, member.member_id.as_str()) {
-        // An administrator removes whoever holds the instance id, of either protocol.
-        let holder_id = group.static_member_id(instance_id);
-        return holder_id.cloned().ok_or(GroupError::UnknownMemberId);
+    let Some(instance_id) = &member.group_instance_id else {
+        let is_there = group.members.contains_key(&member.member_id);
+        return is_there
+            .then(|| member.member_id.clone())
+            .ok_or(GroupError::UnknownMemberId);
+    };
+    let holder_id = group
+        .static_member_id(instance_id)
+        .ok_or(GroupError::UnknownMemberId)?;
+    // An administrator removes whoever holds the instance id, and names no member.
+    if !member.member_id.is_empty() && *holder_id != member.member_id {
+        return Err(GroupError::FencedInstanceId);
     }
-    let member_id = member.member_id.as_str();
-    classic_member(group, member_id, instance_id).map(|_| member_id.to_owned())
+    Ok(holder_id.clone())
 }

@@ -186,7 +186,7 @@ fn classic_member_that_does_not_come_back_is_given_up() {
 }
 
 #[test]
-fn classic_members_leave_a_consumer_group_and_others_cannot_be_made_to() {
+fn members_of_either_protocol_leave_a_consumer_group_or_are_removed() {
     let mut world = World::new();
     world.create_topic("t", 2);
     let classic = classic_group(&mut world);
@@ -197,7 +197,12 @@ fn classic_members_leave_a_consumer_group_and_others_cannot_be_made_to() {
     };
     let leave = LeaveRequest {
         group_id: GROUP.to_owned(),
-        members: vec![leaving(&classic), leaving("new"), leaving("x")],
+        members: vec![
+            leaving(&classic),
+            leaving("new"),
+            leaving("x"),
+            leaving("new"),
+        ],
     };
     let token = world.ask(|token| Input::Leave(token, leave));
     let Some(Response::Leave(Ok(left))) = world.reply(token) else {
@@ -205,6 +210,11 @@ fn classic_members_leave_a_consumer_group_and_others_cannot_be_made_to() {
     };
     let outcomes: Vec<_> = left.into_iter().map(|left| left.outcome).collect();
     let unknown = Err(GroupError::UnknownMemberId);
-    assert_eq!(outcomes, [Ok(()), unknown, unknown]);
+    assert_eq!(outcomes, [Ok(()), Ok(()), unknown, Ok(())]);
     assert!(world.member(&classic).is_none());
+    assert!(world.member("new").is_none());
+    assert_eq!(
+        world.beat(quiet("new", 1)),
+        Err(GroupError::UnknownMemberId)
+    );
 }

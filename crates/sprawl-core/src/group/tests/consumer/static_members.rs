@@ -82,19 +82,26 @@ fn administrator_removes_whoever_holds_an_identity() {
     world.create_topic("t", 1);
     client("old").beat(&mut world);
     world.beat(leaving("old", -2)).unwrap();
-    let remove = |instance_id: &str| LeavingMember {
-        member_id: String::new(),
+    let remove = |member_id: &str, instance_id: &str| LeavingMember {
+        member_id: member_id.to_owned(),
         group_instance_id: Some(instance_id.to_owned()),
     };
     let leave = LeaveRequest {
         group_id: GROUP.to_owned(),
-        members: vec![remove("i"), remove("nobody")],
+        members: vec![
+            remove("another", "i"),
+            remove("old", "nobody"),
+            remove("", "i"),
+            remove("", "nobody"),
+        ],
     };
     let token = world.ask(|token| Input::Leave(token, leave));
     let Some(Response::Leave(Ok(left))) = world.reply(token) else {
         panic!("the leave is answered");
     };
     let outcomes: Vec<_> = left.into_iter().map(|left| left.outcome).collect();
-    assert_eq!(outcomes, [Ok(()), Err(GroupError::UnknownMemberId)]);
+    let unknown = Err(GroupError::UnknownMemberId);
+    let fenced = Err(GroupError::FencedInstanceId);
+    assert_eq!(outcomes, [fenced, unknown, Ok(()), unknown]);
     assert!(world.member("old").is_none());
 }
