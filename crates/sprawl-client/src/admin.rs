@@ -14,6 +14,7 @@ mod scram;
 mod share_groups;
 mod topics;
 mod transactions;
+mod two_phase;
 
 pub use acls::{AclOperation, AclPattern, AclPermission, AclResource, AclRule, AclRuleFilter};
 pub use configs::{ConfigEntry, ConfigOperation, ConfigResource};
@@ -29,6 +30,7 @@ pub use transactions::{
     OpenTransaction, ProducerDescription, TransactionDescription, TransactionFilter,
     TransactionListing,
 };
+pub use two_phase::{PreparedOutcome, PreparedTransaction};
 
 use crate::client::Client;
 

@@ -324,9 +324,18 @@ impl Client {
         transactional_id: &str,
         request: R,
     ) -> Result<R::Response, ClientError> {
+        let connection = self.transaction_coordinator(transactional_id).await?;
+        connection.call(request).await
+    }
+
+    /// Connects to a transactional id's coordinator.
+    pub(crate) async fn transaction_coordinator(
+        &self,
+        transactional_id: &str,
+    ) -> Result<Arc<Connection>, ClientError> {
         let of = CoordinatorOf::Transaction(transactional_id);
         let address = self.find_coordinator(of).await?;
-        self.connection(&address).await?.call(request).await
+        self.connection(&address).await
     }
 
     /// Starts a series of tries of one thing.

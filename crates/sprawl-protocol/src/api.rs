@@ -56,8 +56,10 @@ macro_rules! with_api_table {
                 "error message v5, KIP-516 topic ids v6";
             DeleteRecords, 21, 0..=2, 0, 2, DeleteRecordsRequest, DeleteRecordsResponse,
                 "KIP-107";
-            InitProducerId, 22, 0..=5, 0, 2, InitProducerIdRequest, InitProducerIdResponse,
-                "KIP-98, KIP-360 epoch bump v3, KIP-588 fencing v4, KIP-890 abortable errors v5";
+            InitProducerId, 22, 0..=6, 0, 2, InitProducerIdRequest, InitProducerIdResponse,
+                "KIP-98, KIP-360 epoch bump v3, KIP-588 fencing v4, KIP-890 abortable errors v5, \
+                 KIP-939 two-phase commit v6, advertised where \
+                 transaction.two.phase.commit.enable is on";
             OffsetForLeaderEpoch, 23, 2..=4, 2, 4, OffsetForLeaderEpochRequest,
                 OffsetForLeaderEpochResponse,
                 "KIP-320 fencing v2, replica id v3";
@@ -313,12 +315,33 @@ impl ApiKey {
     }
 }
 
+/// The version of `InitProducerId` that two-phase commit needs. Kafka 4.3 calls it unstable and
+/// hides it from clients unless told otherwise.
+pub const TWO_PHASE_COMMIT_VERSION: i16 = 6;
+
+/// Whether clients are told of the version that two-phase commit needs. It is served either way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TwoPhaseCommit {
+    /// They are.
+    Advertised,
+    /// They are not: the broker does not let them take part.
+    Hidden,
+}
+
 /// Returns the rows of the `ApiVersions` answer: every served key with its advertised range.
-pub fn advertised_versions() -> Vec<ApiVersion> {
-    ApiKey::ALL
+pub fn advertised_versions(two_phase_commit: TwoPhaseCommit) -> Vec<ApiVersion> {
+    let mut rows: Vec<ApiVersion> = ApiKey::ALL
         .iter()
         .map(|key| advertised_version(*key))
-        .collect()
+        .collect();
+    if two_phase_commit == TwoPhaseCommit::Hidden {
+        let number = ApiKey::InitProducerId.number();
+        let row = rows.iter_mut().find(|row| row.api_key == number);
+        if let Some(row) = row {
+            row.max_version = TWO_PHASE_COMMIT_VERSION - 1;
+        }
+    }
+    rows
 }
 
 /// Returns the `ApiVersions` row of one key.

@@ -6,6 +6,7 @@
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::protocol::{Decodable, Encodable};
 
+use crate::api::TWO_PHASE_COMMIT_VERSION;
 use crate::messages::*;
 use crate::wire::{Style, Value};
 
@@ -57,7 +58,6 @@ crate_bodies! {
     CreateTopicsRequest, CreateTopicsResponse,
     DeleteTopicsRequest, DeleteTopicsResponse,
     DeleteRecordsRequest, DeleteRecordsResponse,
-    InitProducerIdRequest, InitProducerIdResponse,
     AddPartitionsToTxnRequest, AddPartitionsToTxnResponse,
     AddOffsetsToTxnRequest, AddOffsetsToTxnResponse,
     EndTxnRequest, EndTxnResponse,
@@ -167,6 +167,7 @@ macro_rules! own_bodies {
 }
 own_bodies! {
     AddRaftVoterRequest,
+    InitProducerIdResponse,
     OffsetCommitRequest, OffsetCommitResponse,
     OffsetFetchRequest, OffsetFetchResponse,
     DescribeLogDirsResponse,
@@ -174,4 +175,18 @@ own_bodies! {
     ShareFetchRequest, ShareAcknowledgeRequest, ShareAcknowledgeResponse,
     DescribeShareGroupOffsetsResponse,
     WriteShareGroupStateRequest, ReadShareGroupStateSummaryResponse,
+}
+
+impl Body for InitProducerIdRequest {
+    fn read(bytes: &mut Bytes, style: Style) -> Result<Self, String> {
+        <Self as Value>::read(bytes, style).map_err(|error| error.to_string())
+    }
+    fn write(&self, out: &mut BytesMut, style: Style) -> Result<(), String> {
+        // Left out silently, the wish to keep a transaction would have it aborted.
+        let is_two_phase = self.enable_2_pc || self.keep_prepared_txn;
+        if is_two_phase && style.version < TWO_PHASE_COMMIT_VERSION {
+            return Err("two-phase commit has no field before version 6".to_owned());
+        }
+        <Self as Value>::write(self, out, style).map_err(|error| error.to_string())
+    }
 }

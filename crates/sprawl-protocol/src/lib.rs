@@ -43,7 +43,7 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
-pub use api::{ApiKey, VersionRange};
+pub use api::{ApiKey, TwoPhaseCommit, VersionRange};
 pub use error_code::ErrorCode;
 pub use fetch::{EncodedFetch, FetchReply, Segment, encode_fetch_reply};
 pub use frame::{FrameError, FrameLimits, HeaderError, RequestHeader, Unsupported, next_frame};

@@ -4,6 +4,7 @@
 //! Ours have the same module, type and field names, so that code reads alike:
 //! `AddRaftVoter` v1 (what the answer waits for), `OffsetCommit` v10 and `OffsetFetch` v10 (topic
 //! ids), `DescribeLogDirs` v5 (cordoned directories), `WriteTxnMarkers` v2 (transaction version),
+//! `InitProducerId` v6 (two-phase commit),
 //! `ShareFetch` and `ShareAcknowledge` v2 (acquire modes, renewal), `DescribeShareGroupOffsets`,
 //! `WriteShareGroupState` and `ReadShareGroupStateSummary` v1 (lag). `ListOffsets` v11 is v10 on
 //! the wire (KIP-1023 only adds a special timestamp).
@@ -21,6 +22,8 @@ pub use crate::produce::ProduceRequest;
 pub mod add_raft_voter_request;
 pub mod describe_log_dirs_response;
 pub mod describe_share_group_offsets_response;
+pub mod init_producer_id_request;
+pub mod init_producer_id_response;
 pub mod offset_commit_request;
 pub mod offset_commit_response;
 pub mod offset_fetch_request;
@@ -35,6 +38,8 @@ pub mod write_txn_markers_request;
 pub use add_raft_voter_request::AddRaftVoterRequest;
 pub use describe_log_dirs_response::DescribeLogDirsResponse;
 pub use describe_share_group_offsets_response::DescribeShareGroupOffsetsResponse;
+pub use init_producer_id_request::InitProducerIdRequest;
+pub use init_producer_id_response::InitProducerIdResponse;
 pub use offset_commit_request::OffsetCommitRequest;
 pub use offset_commit_response::OffsetCommitResponse;
 pub use offset_fetch_request::OffsetFetchRequest;

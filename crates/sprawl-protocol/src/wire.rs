@@ -4,7 +4,7 @@
 //! itself. Source: Kafka protocol guide, protocol primitive types; KIP-482 for compact types.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use kafka_protocol::messages::{GroupId, ProducerId, TopicName};
+use kafka_protocol::messages::{GroupId, ProducerId, TopicName, TransactionalId};
 use kafka_protocol::protocol::StrBytes;
 use thiserror::Error;
 use uuid::Uuid;
@@ -372,6 +372,17 @@ macro_rules! named_string {
     )*};
 }
 named_string!(GroupId TopicName);
+
+impl Value for Option<TransactionalId> {
+    fn read(bytes: &mut Bytes, style: Style) -> Result<Self, ReadError> {
+        let id = Option::<StrBytes>::read(bytes, style)?;
+        Ok(id.map(TransactionalId))
+    }
+    fn write(&self, out: &mut BytesMut, style: Style) -> Result<(), TooLong> {
+        let id = self.as_ref().map(|id| id.0.clone());
+        id.write(out, style)
+    }
+}
 
 impl Value for ProducerId {
     fn read(bytes: &mut Bytes, style: Style) -> Result<Self, ReadError> {

@@ -1,8 +1,11 @@
 //! ApiVersions (key 18): what this broker speaks, and its features.
 //!
-//! Source: KIP-35, KIP-511 (software name), KIP-584 (features).
+//! The version of InitProducerId that Kafka calls unstable is announced where two-phase commit is
+//! let (`transaction.two.phase.commit.enable`), and nowhere else: no other client sees a change.
+//!
+//! Source: KIP-35, KIP-511 (software name), KIP-584 (features), KIP-939.
 
-use sprawl_protocol::api;
+use sprawl_protocol::api::{self, TwoPhaseCommit};
 use sprawl_protocol::messages::{
     ApiVersionsRequest, ApiVersionsResponse, FinalizedFeatureKey, SupportedFeatureKey,
 };
@@ -50,9 +53,14 @@ pub(crate) fn handle(
             .with_min_version_level(*level)
             .with_max_version_level(*level)
     });
+    let two_phase_commit = if broker.settings.transactions.two_phase_commit {
+        TwoPhaseCommit::Advertised
+    } else {
+        TwoPhaseCommit::Hidden
+    };
     let epoch = i64::try_from(image.applied_index()).unwrap_or(i64::MAX);
     ApiVersionsResponse::default()
-        .with_api_keys(api::advertised_versions())
+        .with_api_keys(api::advertised_versions(two_phase_commit))
         .with_supported_features(supported.collect())
         .with_finalized_features(finalized.collect())
         .with_finalized_features_epoch(epoch)

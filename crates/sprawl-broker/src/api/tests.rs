@@ -54,6 +54,7 @@ mod throttle;
 mod topics;
 mod transaction_coordinator;
 mod transactions;
+mod two_phase_commit;
 
 const NONE: i16 = 0;
 

@@ -50,7 +50,7 @@ pub(crate) use follow::start;
 pub(crate) use group::{GroupCoordinator, of_group};
 pub(crate) use share::{ShareCoordinator, ShareCoordinatorError, of_share_coordinator};
 pub(crate) use topic::{ensure_offsets_topic, ensure_share_state_topic, ensure_transactions_topic};
-pub(crate) use transaction::{TransactionCoordinator, of_transaction};
+pub(crate) use transaction::{Initialised, TransactionCoordinator, of_transaction};
 
 /// How often the gauges of a coordinator are brought up to date.
 const GAUGES_INTERVAL: Duration = Duration::from_secs(10);

@@ -93,7 +93,7 @@ pub struct OpenTransaction {
     pub coordinator_epoch: i32,
 }
 
-fn id(transactional_id: &str) -> TransactionalId {
+pub(super) fn id(transactional_id: &str) -> TransactionalId {
     TransactionalId(StrBytes::from_string(transactional_id.to_owned()))
 }
 

@@ -184,11 +184,10 @@ impl Sender {
     }
 
     async fn ask_identity(&self) -> Result<Identity, ClientError> {
-        let request = InitProducerIdRequest::default()
-            .with_transactional_id(None)
-            .with_transaction_timeout_ms(i32::MAX)
-            .with_producer_id(sprawl_protocol::ProducerId(-1))
-            .with_producer_epoch(-1);
+        let request = InitProducerIdRequest {
+            transaction_timeout_ms: i32::MAX,
+            ..Default::default()
+        };
         let response = self.client.any().await?.call(request).await?;
         ClientError::check(|| "producer id".to_owned(), response.error_code)?;
         Ok(Identity {

@@ -57,27 +57,31 @@ pub(super) fn on_add_partitions(
 
 fn admit(transaction: &Transaction, producer: ProducerIdAndEpoch) -> Result<(), TransactionError> {
     let value = &transaction.value;
+    // First of all: the producer may go by the id or epoch that only the end of its last
+    // transaction brings.
+    if transaction.pending.is_some() || value.state.is_ending() {
+        return Err(TransactionError::ConcurrentTransactions);
+    }
     check_producer(value, producer)?;
     // The last epoch is the coordinator's own, for fencing.
     if value.producer.producer_epoch == ProducerEpoch(i16::MAX) {
         return Err(TransactionError::ProducerFenced);
     }
-    if transaction.pending.is_some() || value.state.is_ending() {
-        return Err(TransactionError::ConcurrentTransactions);
-    }
     Ok(())
 }
 
+/// Whether the producer may write in the transaction. One that was initialised to end a kept
+/// transaction may not: its epoch is not that of the transaction's records.
 fn check_producer(
     value: &TransactionValue,
     producer: ProducerIdAndEpoch,
 ) -> Result<(), TransactionError> {
-    if value.producer.producer_id != producer.producer_id {
-        return Err(TransactionError::InvalidProducerIdMapping);
+    match value.check_client(producer) {
+        Err(TransactionError::ProducerFenced) if active(Mutant::FencedEpochAccepted) => {}
+        checked => checked?,
     }
-    let is_current = value.producer.producer_epoch == producer.producer_epoch;
-    if !is_current && !active(Mutant::FencedEpochAccepted) {
-        return Err(TransactionError::ProducerFenced);
+    if value.is_kept() {
+        return Err(TransactionError::InvalidTxnState);
     }
     Ok(())
 }

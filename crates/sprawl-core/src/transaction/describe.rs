@@ -16,11 +16,12 @@ const PATTERN_BYTES_MAX: usize = 1 << 20;
 /// A transactional id, in full.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DescribedTransaction {
-    /// The producer.
+    /// The producer. Of a kept transaction, the one it was begun with: that is what whoever
+    /// prepared it has noted.
     pub producer: ProducerIdAndEpoch,
     /// The state.
     pub state: TransactionState,
-    /// How long a transaction may stay open.
+    /// How long a transaction may stay open; `i32::MAX` for two-phase commit.
     pub timeout_ms: i32,
     /// When the last transaction began, in ms since the Unix epoch; -1 for none.
     pub start_ms: i64,

@@ -4,7 +4,10 @@
 //! the epoch, so that a request that was delayed, or is sent again, is told from one that ends the
 //! next transaction: its epoch is one behind.
 //!
-//! Source: EndTxn 0 to 5; KIP-98, KIP-890.
+//! A transaction that was kept for a new producer (KIP-939) is ended by that one, and so is named
+//! by the new epoch; its markers go by the epoch it was begun in, bumped once.
+//!
+//! Source: EndTxn 0 to 5; KIP-98, KIP-890, KIP-939; `TransactionCoordinator.endTransaction`.
 
 use sprawl_model::mutant::{Mutant, active};
 use sprawl_model::{ProducerEpoch, ProducerId, ProducerIdAndEpoch};
@@ -64,23 +67,16 @@ pub(super) fn on_end_transaction(
 /// of the next transaction.
 fn decide_plain(transaction: &Transaction, request: &EndTransactionRequest) -> Verdict {
     let value = &transaction.value;
-    if value.producer.producer_id != request.producer.producer_id {
-        return Verdict::Refused(TransactionError::InvalidProducerIdMapping);
+    if let Err(error) = value.check_client(request.producer) {
+        return Verdict::Refused(error);
     }
-    if value.producer.producer_epoch != request.producer.producer_epoch {
-        return Verdict::Refused(TransactionError::ProducerFenced);
-    }
-    if transaction.pending.is_some() {
+    if transaction.pending.is_some() || value.state.is_ending() {
         return Verdict::Refused(TransactionError::ConcurrentTransactions);
     }
     match (value.state, request.outcome) {
         (TransactionState::Ongoing, _) => Verdict::Ends,
         (TransactionState::CompleteCommit, Outcome::Commit)
         | (TransactionState::CompleteAbort, Outcome::Abort) => Verdict::Done,
-        (TransactionState::PrepareCommit, Outcome::Commit)
-        | (TransactionState::PrepareAbort, Outcome::Abort) => {
-            Verdict::Refused(TransactionError::ConcurrentTransactions)
-        }
         _ => Verdict::Refused(TransactionError::InvalidTxnState),
     }
 }
@@ -88,31 +84,36 @@ fn decide_plain(transaction: &Transaction, request: &EndTransactionRequest) -> V
 /// The rules of a client whose epoch is bumped at every end.
 fn decide_bumping(transaction: &Transaction, request: &EndTransactionRequest) -> Verdict {
     let value = &transaction.value;
-    let (current, found) = (value.producer, request.producer);
+    // First of all: the producer may go by the id or epoch that only the end of its last
+    // transaction brings, and what it asks is judged best when that is there.
+    if transaction.pending.is_some() || value.state.is_ending() {
+        return Verdict::Refused(TransactionError::ConcurrentTransactions);
+    }
+    let (current, found) = (value.client(), request.producer);
     let after_rotation = value.previous_producer_id == found.producer_id
         && found.producer_epoch == ProducerEpoch(i16::MAX - 1)
         && current.producer_epoch == ProducerEpoch(0);
-    if current.producer_id != found.producer_id && !after_rotation {
-        return Verdict::Refused(TransactionError::InvalidProducerIdMapping);
+    if !after_rotation
+        && let Err(error @ TransactionError::InvalidProducerIdMapping) = value.check_client(found)
+    {
+        return Verdict::Refused(error);
     }
     let after_bump = value.client_version.bumps_epoch()
         && found.producer_epoch.0.checked_add(1) == Some(current.producer_epoch.0);
     let is_current = current == found;
     let is_valid = match value.state {
-        TransactionState::PrepareCommit | TransactionState::PrepareAbort => after_bump,
         TransactionState::CompleteCommit | TransactionState::CompleteAbort => {
             after_bump || after_rotation || is_current
         }
         TransactionState::Empty
         | TransactionState::Ongoing
+        | TransactionState::PrepareCommit
+        | TransactionState::PrepareAbort
         | TransactionState::Dead
         | TransactionState::PrepareEpochFence => is_current,
     };
     if !is_valid && !active(Mutant::LateEndAccepted) {
         return Verdict::Refused(TransactionError::ProducerFenced);
-    }
-    if transaction.pending.is_some() {
-        return Verdict::Refused(TransactionError::ConcurrentTransactions);
     }
     match (value.state, request.outcome) {
         (TransactionState::CompleteCommit, Outcome::Commit)
@@ -120,10 +121,6 @@ fn decide_bumping(transaction: &Transaction, request: &EndTransactionRequest) ->
             if !is_current =>
         {
             Verdict::Done
-        }
-        (TransactionState::PrepareCommit, Outcome::Commit)
-        | (TransactionState::PrepareAbort, Outcome::Abort) => {
-            Verdict::Refused(TransactionError::ConcurrentTransactions)
         }
         // A transaction without partitions, of which the coordinator does not know, may be aborted.
         (
@@ -138,7 +135,7 @@ fn decide_bumping(transaction: &Transaction, request: &EndTransactionRequest) ->
 }
 
 fn ends(value: &TransactionValue, request: &EndTransactionRequest) -> Verdict {
-    if is_exhausted(value.producer.producer_epoch) && request.fresh_producer_id.is_none() {
+    if is_exhausted(value.client().producer_epoch) && request.fresh_producer_id.is_none() {
         return Verdict::NeedsProducerId;
     }
     Verdict::Ends
@@ -161,49 +158,89 @@ fn ended(
     let decided = TransactionValue {
         start_ms,
         client_version: request.client_version,
-        next_producer_id: ProducerId::NONE,
         ..value.become_state(state, now_ms)
     };
     assert!(
         decided.start_ms != NO_START_MS,
         "a transaction that ends has begun"
     );
+    let bumped = ProducerIdAndEpoch {
+        producer_epoch: value.next_epoch()?,
+        ..value.producer
+    };
     if !request.client_version.bumps_epoch() {
-        return Some(decided);
+        // The producer that a kept transaction was begun with may still be at work in its
+        // partitions: the marker fences it there.
+        let producer = if value.is_kept() {
+            bumped
+        } else {
+            value.producer
+        };
+        return Some(TransactionValue {
+            producer,
+            ..decided
+        });
     }
-    let rotates = is_exhausted(value.producer.producer_epoch);
+    let client = value.client();
+    let fresh = request
+        .fresh_producer_id
+        .filter(|_| is_exhausted(client.producer_epoch));
+    let (next_producer_id, next_producer_epoch) = match fresh {
+        Some(fresh) if value.is_kept() => (fresh, ProducerEpoch(0)),
+        Some(fresh) => (fresh, ProducerEpoch::NONE),
+        None if value.is_kept() => (
+            client.producer_id,
+            ProducerEpoch(client.producer_epoch.0.checked_add(1)?),
+        ),
+        None => (ProducerId::NONE, ProducerEpoch::NONE),
+    };
     Some(TransactionValue {
-        producer: ProducerIdAndEpoch {
-            producer_epoch: value.next_epoch()?,
-            ..value.producer
-        },
-        last_producer_epoch: value.producer.producer_epoch,
-        next_producer_id: match request.fresh_producer_id {
-            Some(fresh) if rotates => fresh,
-            _ => ProducerId::NONE,
-        },
+        producer: bumped,
+        // Tells a request sent again once the producer has another id.
+        previous_producer_id: client.producer_id,
+        last_producer_epoch: client.producer_epoch,
+        next_producer_id,
+        next_producer_epoch,
         ..decided
     })
 }
 
 /// Aborts an open transaction over the head of its producer, whose epoch is then no longer the
-/// current one. Under any `transaction.version` one bump fences: the record says version 0, so that
-/// no request of the old epoch passes for one sent again.
+/// current one. One bump fences, under any `transaction.version` (KAFKA-19367).
+///
+/// Under version 2 the abort looks like one that the producer asked for: if it does so now, it is
+/// told that it is done, and the epoch to go on with, as in Kafka; all else it asks is refused.
+/// Where its epochs are used up, it is fenced for good instead, since no other id is at hand: Kafka
+/// gives it one (KAFKA-20090).
 pub(super) fn fence(
     (transactional_id, transaction): (&str, &mut Transaction),
     cx: &mut Context<'_>,
     reply: Option<(Token, Response)>,
 ) {
     let value = &transaction.value;
-    let producer_epoch = value.next_epoch().unwrap_or(value.producer.producer_epoch);
+    let client = value.client();
+    let next = |epoch: ProducerEpoch| ProducerEpoch(epoch.0.saturating_add(1));
+    let is_told = cx.version.bumps_epoch() && !is_exhausted(client.producer_epoch);
+    let (client_version, last_producer_epoch) = if is_told {
+        (cx.version, client.producer_epoch)
+    } else {
+        (TransactionVersion::V0, ProducerEpoch::NONE)
+    };
+    let (next_producer_id, next_producer_epoch) = if value.is_kept() {
+        (client.producer_id, next(client.producer_epoch))
+    } else {
+        (ProducerId::NONE, ProducerEpoch::NONE)
+    };
     let aborted = TransactionValue {
         producer: ProducerIdAndEpoch {
-            producer_epoch,
+            producer_epoch: next(value.producer.producer_epoch),
             ..value.producer
         },
-        last_producer_epoch: ProducerEpoch::NONE,
-        next_producer_id: ProducerId::NONE,
-        client_version: TransactionVersion::V0,
+        previous_producer_id: client.producer_id,
+        last_producer_epoch,
+        next_producer_id,
+        next_producer_epoch,
+        client_version,
         ..value.become_state(TransactionState::PrepareAbort, cx.now.wall_ms)
     };
     cx.store((transactional_id, transaction), aborted, reply);

@@ -10,6 +10,12 @@ pub enum TransactionError {
     /// The transactional id is empty, or the request contradicts itself.
     #[error("expected a transactional id, found an empty one")]
     InvalidRequest,
+    /// Two-phase commit is asked for, and the broker does not let producers take part.
+    #[error("producers may not take part in two-phase commit here")]
+    TransactionalIdAuthorizationFailed,
+    /// Two-phase commit is asked for, and the cluster's `transaction.version` is below 2.
+    #[error("two-phase commit needs transaction.version 2")]
+    UnsupportedVersion,
     /// The transaction timeout lies outside the broker's bounds.
     #[error("transaction timeout is outside the bounds of the broker")]
     InvalidTransactionTimeout,

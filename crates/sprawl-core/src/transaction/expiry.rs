@@ -18,9 +18,10 @@ const ABORTS_PER_LOOK_MAX: usize = 1_000;
 /// Tombstones in one batch. One is at most about 32 KiB, and usually 50 bytes.
 const TOMBSTONES_PER_APPEND_MAX: usize = 1_000;
 
-/// When a transaction is to be aborted; `None` where none is open.
+/// When a transaction is to be aborted; `None` where none is open, or it takes part in two-phase
+/// commit (KIP-939).
 pub(super) fn deadline_ms(value: &TransactionValue, now: Now) -> Option<u64> {
-    if value.state != TransactionState::Ongoing {
+    if value.state != TransactionState::Ongoing || value.is_two_phase_commit() {
         return None;
     }
     let open_ms = now.wall_ms.saturating_sub(value.start_ms).max(0);

@@ -1,6 +1,6 @@
 //! How does a producer get its id and epoch, and how is the one before it fenced?
 //!
-//! Source: InitProducerId 0 to 5; KIP-98, KIP-360.
+//! Source: InitProducerId 0 to 6; KIP-98, KIP-360, KIP-939.
 
 use std::collections::BTreeSet;
 
@@ -8,10 +8,12 @@ use sprawl_model::{ProducerEpoch, ProducerId, ProducerIdAndEpoch};
 
 use super::end_transaction::fence;
 use super::error::TransactionError;
-use super::request::{InitProducerIdRequest, Response};
+use super::request::{InitProducerIdRequest, OpenTransaction, Response};
 use super::shard::{Context, Transaction, Transactions};
 use super::state::TransactionState;
-use super::value::{NO_START_MS, TransactionValue, TransactionVersion, is_exhausted};
+use super::value::{
+    NO_START_MS, TWO_PHASE_COMMIT_TIMEOUT_MS, TransactionValue, TransactionVersion, is_exhausted,
+};
 use crate::coordinator::Token;
 use crate::coordinator::wire::fits;
 
@@ -38,7 +40,7 @@ pub(super) fn on_init_producer_id(
         let Some(producer_id) = request.fresh_producer_id else {
             return cx.reply(token, Response::NeedsProducerId);
         };
-        let value = TransactionValue::new(producer_id, request.timeout_ms, cx.now.wall_ms);
+        let value = TransactionValue::new(producer_id, timeout_ms(request), cx.now.wall_ms);
         transactions.insert(transactional_id.to_owned(), Transaction::of(value));
     }
     let Some(transaction) = transactions.get_mut(transactional_id) else {
@@ -52,7 +54,7 @@ pub(super) fn on_init_producer_id(
             fence((transactional_id, transaction), cx, Some((token, told)));
         }
         Verdict::Becomes(value) => {
-            let reply = Response::Producer(value.producer);
+            let reply = answer(&value);
             cx.store(
                 (transactional_id, transaction),
                 *value,
@@ -66,10 +68,37 @@ fn validate(cx: &Context<'_>, request: &InitProducerIdRequest) -> Result<(), Tra
     if request.transactional_id.is_empty() || !fits(&request.transactional_id) {
         return Err(TransactionError::InvalidRequest);
     }
-    if request.timeout_ms <= 0 || request.timeout_ms > cx.settings.timeout_ms_max {
+    if request.two_phase_commit && !cx.settings.two_phase_commit {
+        return Err(TransactionError::TransactionalIdAuthorizationFailed);
+    }
+    let keeps = request.open_transaction == OpenTransaction::Keep;
+    if (request.two_phase_commit || keeps) && !cx.version.bumps_epoch() {
+        return Err(TransactionError::UnsupportedVersion);
+    }
+    let is_within = request.timeout_ms > 0 && request.timeout_ms <= cx.settings.timeout_ms_max;
+    if !request.two_phase_commit && !is_within {
         return Err(TransactionError::InvalidTransactionTimeout);
     }
     Ok(())
+}
+
+fn timeout_ms(request: &InitProducerIdRequest) -> i32 {
+    if request.two_phase_commit {
+        TWO_PHASE_COMMIT_TIMEOUT_MS
+    } else {
+        request.timeout_ms
+    }
+}
+
+fn answer(value: &TransactionValue) -> Response {
+    if value.is_kept() {
+        Response::Kept {
+            producer: value.client(),
+            ongoing: value.producer,
+        }
+    } else {
+        Response::Producer(value.producer)
+    }
 }
 
 fn decide(transaction: &Transaction, request: &InitProducerIdRequest, now_ms: i64) -> Verdict {
@@ -87,7 +116,7 @@ fn decide(transaction: &Transaction, request: &InitProducerIdRequest, now_ms: i6
         TransactionState::PrepareCommit | TransactionState::PrepareAbort => {
             Verdict::Refused(TransactionError::ConcurrentTransactions)
         }
-        TransactionState::Ongoing => Verdict::Fence,
+        TransactionState::Ongoing => decide_open(value, request, now_ms),
         TransactionState::Empty
         | TransactionState::CompleteCommit
         | TransactionState::CompleteAbort
@@ -96,11 +125,48 @@ fn decide(transaction: &Transaction, request: &InitProducerIdRequest, now_ms: i6
     }
 }
 
+/// What becomes of the open transaction.
+fn decide_open(value: &TransactionValue, request: &InitProducerIdRequest, now_ms: i64) -> Verdict {
+    let keeps = request.open_transaction == OpenTransaction::Keep;
+    let is_stale = request
+        .expected
+        .is_some_and(|expected| expected != value.client());
+    // Kafka lets a fenced producer that asks for its next epoch abort the transaction. A prepared
+    // one is not its to abort.
+    if is_stale && (keeps || value.is_kept() || value.is_two_phase_commit()) {
+        return Verdict::Refused(TransactionError::ProducerFenced);
+    }
+    if !keeps {
+        return Verdict::Fence;
+    }
+    let client = value.client();
+    let next = if is_exhausted(client.producer_epoch) {
+        request
+            .fresh_producer_id
+            .map(|fresh| (fresh, ProducerEpoch(0)))
+    } else {
+        let epoch = client.producer_epoch.0.saturating_add(1);
+        Some((client.producer_id, ProducerEpoch(epoch)))
+    };
+    let Some((next_producer_id, next_producer_epoch)) = next else {
+        return Verdict::NeedsProducerId;
+    };
+    Verdict::Becomes(Box::new(TransactionValue {
+        next_producer_id,
+        next_producer_epoch,
+        last_producer_epoch: ProducerEpoch::NONE,
+        // What was promised to the transaction holds on.
+        timeout_ms: value.timeout_ms.max(timeout_ms(request)),
+        ..value.become_state(TransactionState::Ongoing, now_ms)
+    }))
+}
+
 /// Whether the transactional id may belong to who asks: it is new (its last life has expired), or
 /// has the same producer id, or had it until its epochs were used up, in which case this is a retry
 /// whose first answer was lost.
 fn may_be(value: &TransactionValue, expected: ProducerIdAndEpoch) -> bool {
     value.is_new()
+        || expected.producer_id == value.client().producer_id
         || expected.producer_id == value.producer.producer_id
         || (expected.producer_id == value.previous_producer_id
             && is_exhausted(expected.producer_epoch))
@@ -118,7 +184,7 @@ fn initialise(value: &TransactionValue, request: &InitProducerIdRequest, now_ms:
             value,
             (fresh, ProducerEpoch(0)),
             last,
-            (request.timeout_ms, now_ms),
+            (timeout_ms(request), now_ms),
         )));
     }
     let (next, last) = match expected_epoch {
@@ -137,7 +203,7 @@ fn initialise(value: &TransactionValue, request: &InitProducerIdRequest, now_ms:
         value,
         (value.producer.producer_id, next),
         last,
-        (request.timeout_ms, now_ms),
+        (timeout_ms(request), now_ms),
     )))
 }
 
@@ -161,6 +227,7 @@ fn initialised(
         producer,
         previous_producer_id,
         next_producer_id: ProducerId::NONE,
+        next_producer_epoch: ProducerEpoch::NONE,
         last_producer_epoch,
         timeout_ms,
         partitions: BTreeSet::new(),

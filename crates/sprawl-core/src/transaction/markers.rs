@@ -104,13 +104,27 @@ pub(super) fn completed(value: &TransactionValue, now_ms: i64) -> TransactionVal
     if value.next_producer_id == ProducerId::NONE {
         return complete;
     }
+    let next = TransactionValue {
+        next_producer_id: ProducerId::NONE,
+        next_producer_epoch: ProducerEpoch::NONE,
+        ..complete
+    };
+    if value.next_producer_epoch == ProducerEpoch::NONE {
+        return TransactionValue {
+            producer: ProducerIdAndEpoch {
+                producer_id: value.next_producer_id,
+                producer_epoch: ProducerEpoch(0),
+            },
+            previous_producer_id: value.producer.producer_id,
+            ..next
+        };
+    }
+    // Of a kept transaction the decision says already whom the client takes itself for.
     TransactionValue {
         producer: ProducerIdAndEpoch {
             producer_id: value.next_producer_id,
-            producer_epoch: ProducerEpoch(0),
+            producer_epoch: value.next_producer_epoch,
         },
-        previous_producer_id: value.producer.producer_id,
-        next_producer_id: ProducerId::NONE,
-        ..complete
+        ..next
     }
 }

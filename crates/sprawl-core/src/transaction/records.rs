@@ -1,10 +1,10 @@
 //! How does a transactional id look in `__transaction_state`?
 //!
 //! Written: TransactionLogKey 0; TransactionLogValue 0 at `transaction.version` 0, else 1, which is
-//! flexible and tags the previous and next producer id and the client's transaction version. Read:
-//! both, so that a log written by Apache Kafka loads as well.
+//! flexible and tags the previous and next producer id, the client's transaction version and the
+//! next producer epoch. Read: both, so that a log written by Apache Kafka loads as well.
 //!
-//! Source: Kafka's TransactionLogKey/Value message definitions, KIP-890.
+//! Source: Kafka's TransactionLogKey/Value message definitions, KIP-890, KIP-939.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,6 +21,7 @@ const VALUE_VERSION_MAX: i16 = 1;
 const TAG_PREVIOUS_PRODUCER_ID: u32 = 0;
 const TAG_NEXT_PRODUCER_ID: u32 = 1;
 const TAG_CLIENT_TRANSACTION_VERSION: u32 = 2;
+const TAG_NEXT_PRODUCER_EPOCH: u32 = 3;
 
 /// What a record is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,6 +132,10 @@ fn encode_tags(writer: &mut Writer, value: &TransactionValue) {
         let version = value.client_version.0.to_be_bytes().to_vec();
         tags.push((TAG_CLIENT_TRANSACTION_VERSION, version));
     }
+    if value.next_producer_epoch != ProducerEpoch::NONE {
+        let epoch = value.next_producer_epoch.0.to_be_bytes().to_vec();
+        tags.push((TAG_NEXT_PRODUCER_EPOCH, epoch));
+    }
     writer.tag_list(&tags);
 }
 
@@ -173,6 +178,7 @@ pub(super) fn decode(value: &[u8]) -> Result<TransactionValue, RecordError> {
             TAG_CLIENT_TRANSACTION_VERSION => {
                 decoded.client_version = TransactionVersion(field.int16()?);
             }
+            TAG_NEXT_PRODUCER_EPOCH => decoded.next_producer_epoch = ProducerEpoch(field.int16()?),
             _ => {}
         }
         Ok(())

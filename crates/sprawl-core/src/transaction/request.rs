@@ -19,13 +19,28 @@ pub enum Outcome {
     Abort,
 }
 
+/// What becomes of a transaction that is open when a producer is initialised.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OpenTransaction {
+    /// It is aborted.
+    #[default]
+    Abort,
+    /// It stays open, for the new producer to end (KIP-939).
+    Keep,
+}
+
 /// A request to initialise the producer of a transactional id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InitProducerIdRequest {
     /// The transactional id.
     pub transactional_id: String,
-    /// How long a transaction may stay open.
+    /// How long a transaction may stay open; not looked at with `two_phase_commit`.
     pub timeout_ms: i32,
+    /// Whether the producer takes part in two-phase commit (KIP-939): its transactions stay open
+    /// until somebody ends them.
+    pub two_phase_commit: bool,
+    /// What becomes of a transaction that is open.
+    pub open_transaction: OpenTransaction,
     /// What the producer believes it is (KIP-360); `None` for a new instance.
     pub expected: Option<ProducerIdAndEpoch>,
     /// An id that nobody has, where the coordinator has asked for one
@@ -145,6 +160,13 @@ impl From<Event<TimerId>> for Input {
 pub enum Response {
     /// The producer to go on with.
     Producer(ProducerIdAndEpoch),
+    /// The producer to go on with, and the open transaction it is to end first.
+    Kept {
+        /// The producer.
+        producer: ProducerIdAndEpoch,
+        /// What the open transaction was begun with.
+        ongoing: ProducerIdAndEpoch,
+    },
     /// The partitions are part of the transaction.
     Added,
     /// The request must come again with a fresh producer id; nothing was changed.

@@ -7,6 +7,8 @@
 pub struct TransactionSettings {
     /// `transaction.max.timeout.ms`.
     pub timeout_ms_max: i32,
+    /// `transaction.two.phase.commit.enable`.
+    pub two_phase_commit: bool,
     /// `transactional.id.expiration.ms`.
     pub id_expiration_ms: i64,
     /// `transaction.abort.timed.out.transaction.cleanup.interval.ms`.
@@ -19,6 +21,7 @@ impl Default for TransactionSettings {
     fn default() -> Self {
         Self {
             timeout_ms_max: 15 * 60 * 1_000,
+            two_phase_commit: false,
             id_expiration_ms: 7 * 24 * 60 * 60 * 1_000,
             abort_interval_ms: 10_000,
             expiry_interval_ms: 60 * 60 * 1_000,

@@ -330,7 +330,9 @@ fn apply(transactions: &mut Transactions, cx: &mut Context<'_>, change: Change) 
     let Some(transaction) = transactions.get_mut(&transactional_id) else {
         return;
     };
-    if transaction.deadline_ms.is_none() || value.state != TransactionState::Ongoing {
+    let runs_on = value.state == TransactionState::Ongoing
+        && value.timeout_ms == transaction.value.timeout_ms;
+    if transaction.deadline_ms.is_none() || !runs_on {
         transaction.deadline_ms = deadline_ms(&value, cx.now);
     }
     transaction.value = value;

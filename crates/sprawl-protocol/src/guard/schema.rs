@@ -170,8 +170,9 @@ pub(super) const TABLE: [Layouts; ApiKey::ALL.len()] = [
     Layouts {
         key: ApiKey::InitProducerId,
         request: "transactional_id:str? transaction_timeout_ms:i32 producer_id:i64@3+ \
-             producer_epoch:i16@3+",
-        response: "throttle_time_ms:i32 error_code:i16 producer_id:i64 producer_epoch:i16",
+             producer_epoch:i16@3+ enable_2_pc:bool@6+ keep_prepared_txn:bool@6+",
+        response: "throttle_time_ms:i32 error_code:i16 producer_id:i64 producer_epoch:i16 \
+             ongoing_txn_producer_id:i64@6+ ongoing_txn_producer_epoch:i16@6+",
     },
     Layouts {
         key: ApiKey::OffsetForLeaderEpoch,

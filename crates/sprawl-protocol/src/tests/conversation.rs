@@ -2,7 +2,7 @@
 
 use bytes::{BufMut, BytesMut};
 
-use crate::api::{self, ApiKey};
+use crate::api::{self, ApiKey, TwoPhaseCommit};
 use crate::messages::{ApiVersionsResponse, MetadataRequest};
 use crate::*;
 
@@ -27,8 +27,8 @@ fn a_request_and_its_answer_cross_the_wire() {
     );
     assert_eq!(decode_request(&header, frame).unwrap(), request);
 
-    let response =
-        Response::from(ApiVersionsResponse::default().with_api_keys(api::advertised_versions()));
+    let rows = api::advertised_versions(TwoPhaseCommit::Advertised);
+    let response = Response::from(ApiVersionsResponse::default().with_api_keys(rows));
     encode_response(4, 31, &response, &mut wire).unwrap();
     let frame = next_frame(&mut wire, &FrameLimits::default())
         .unwrap()
@@ -43,11 +43,42 @@ fn a_request_and_its_answer_cross_the_wire() {
 
 #[test]
 fn only_keys_of_the_table_are_advertised_and_produce_from_zero() {
-    let rows = api::advertised_versions();
+    let rows = api::advertised_versions(TwoPhaseCommit::Advertised);
     assert_eq!(rows.len(), ApiKey::ALL.len());
     let produce = rows.iter().find(|row| row.api_key == 0).unwrap();
     assert_eq!((produce.min_version, produce.max_version), (0, 13));
     assert_eq!(ApiKey::Produce.served().min, 3);
+}
+
+#[test]
+fn two_phase_commit_is_advertised_only_where_it_is_let() {
+    let newest = |two_phase_commit| {
+        let rows = api::advertised_versions(two_phase_commit);
+        let row = rows.into_iter().find(|row| row.api_key == 22).unwrap();
+        (row.min_version, row.max_version)
+    };
+    assert_eq!(newest(TwoPhaseCommit::Hidden), (0, 5));
+    assert_eq!(newest(TwoPhaseCommit::Advertised), (0, 6));
+    assert!(ApiKey::InitProducerId.served().contains(6));
+}
+
+#[test]
+fn wish_to_keep_a_transaction_is_never_left_out_silently() {
+    use crate::messages::InitProducerIdRequest;
+    let keep = InitProducerIdRequest {
+        keep_prepared_txn: true,
+        ..Default::default()
+    };
+    let enable = InitProducerIdRequest {
+        enable_2_pc: true,
+        ..Default::default()
+    };
+    for request in [keep, enable] {
+        let mut out = BytesMut::new();
+        let written = encode_request(&request.clone().into(), 5, 1, None, &mut out);
+        assert!(written.is_err() && out.is_empty());
+        encode_request(&request.into(), 6, 1, None, &mut out).unwrap();
+    }
 }
 
 #[test]

@@ -109,11 +109,13 @@ fn check_against_crate<T: Encodable + Decodable + Debug>(
 #[test]
 fn our_own_messages_agree_with_the_crate_where_it_has_the_version() {
     use ApiKey::{
-        DescribeLogDirs, DescribeShareGroupOffsets, OffsetCommit, OffsetFetch, Produce,
-        ReadShareGroupStateSummary, ShareAcknowledge, ShareFetch, WriteShareGroupState,
+        DescribeLogDirs, DescribeShareGroupOffsets, InitProducerId, OffsetCommit, OffsetFetch,
+        Produce, ReadShareGroupStateSummary, ShareAcknowledge, ShareFetch, WriteShareGroupState,
     };
     use Side::{Request, Response};
     check_against_crate::<theirs::ProduceRequest>(Produce, Request, 3..=13);
+    check_against_crate::<theirs::InitProducerIdRequest>(InitProducerId, Request, 0..=5);
+    check_against_crate::<theirs::InitProducerIdResponse>(InitProducerId, Response, 0..=5);
     check_against_crate::<theirs::OffsetCommitRequest>(OffsetCommit, Request, 2..=9);
     check_against_crate::<theirs::OffsetCommitResponse>(OffsetCommit, Response, 2..=9);
     check_against_crate::<theirs::OffsetFetchRequest>(OffsetFetch, Request, 1..=9);

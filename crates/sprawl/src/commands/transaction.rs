@@ -1,12 +1,15 @@
 //! `sprawl transaction`: transactional ids, the producers of partitions, transactions that hang.
 //!
-//! Source: Kafka's `kafka-transactions` tool; KIP-664.
+//! Source: Kafka's `kafka-transactions` tool; KIP-664, KIP-939.
 
 mod hanging;
+mod prepared;
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
-use sprawl_client::admin::{Admin, OpenTransaction, ProducerDescription, TransactionFilter};
+use sprawl_client::admin::{
+    Admin, OpenTransaction, PreparedOutcome, ProducerDescription, TransactionFilter,
+};
 use sprawl_io::Io;
 
 use crate::client::{ConnectArgs, explain};
@@ -104,6 +107,34 @@ Examples:
         #[arg(long, value_name = "EPOCH", requires = "producer_id")]
         producer_epoch: Option<i16>,
     },
+    /// List transactions that stay open until somebody ends them (two-phase commit)
+    #[command(after_help = "\
+Examples:
+  sprawl transaction list-prepared
+  sprawl transaction list-prepared --json | jq -r '.[] | select(.duration_ms > 3600000)'")]
+    ListPrepared {
+        /// For programs
+        #[arg(long)]
+        json: bool,
+    },
+    /// Commit a prepared transaction in the place of its producer, which is fenced
+    #[command(after_help = "\
+Examples:
+  sprawl transaction commit-prepared billing-0 4000:3
+  sprawl transaction commit-prepared billing-0 4000:3 --yes")]
+    CommitPrepared(prepared::EndArgs),
+    /// Abort a prepared transaction in the place of its producer, which is fenced
+    #[command(after_help = "\
+Examples:
+  sprawl transaction abort-prepared billing-0 4000:3
+  sprawl transaction abort-prepared billing-0 4000:3 --yes")]
+    AbortPrepared(prepared::EndArgs),
+    /// Abort whatever transaction a transactional id has open, and fence its producer
+    #[command(after_help = "\
+Examples:
+  sprawl transaction terminate billing-0
+  sprawl transaction terminate billing-0 --yes")]
+    Terminate(prepared::TerminateArgs),
 }
 
 pub(crate) async fn run(io: Io, args: TransactionArgs) -> anyhow::Result<()> {
@@ -149,6 +180,14 @@ pub(crate) async fn run(io: Io, args: TransactionArgs) -> anyhow::Result<()> {
             };
             abort(&admin, (&topic, partition), which).await
         }
+        TransactionCommand::ListPrepared { json } => prepared::list(&admin, now_ms, json).await,
+        TransactionCommand::CommitPrepared(args) => {
+            prepared::end(&admin, &args, PreparedOutcome::Commit).await
+        }
+        TransactionCommand::AbortPrepared(args) => {
+            prepared::end(&admin, &args, PreparedOutcome::Abort).await
+        }
+        TransactionCommand::Terminate(args) => prepared::terminate(&admin, &args).await,
     }
 }
 

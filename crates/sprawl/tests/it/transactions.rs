@@ -32,14 +32,22 @@ struct Producer {
 
 impl Producer {
     fn init(node: &Node) -> Self {
+        Self::init_with(node, false)
+    }
+
+    /// With `enable_2_pc`, transactions never time out.
+    fn init_with(node: &Node, enable_2_pc: bool) -> Self {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let options = ClientOptions::new(vec![node.kafka.clone()]);
         let client = runtime
             .block_on(Client::connect(Io::real(), options))
             .unwrap();
-        let request = InitProducerIdRequest::default()
-            .with_transactional_id(Some(TransactionalId(text(ID))))
-            .with_transaction_timeout_ms(60_000);
+        let request = InitProducerIdRequest {
+            transactional_id: Some(TransactionalId(text(ID))),
+            transaction_timeout_ms: 60_000,
+            enable_2_pc,
+            ..Default::default()
+        };
         let mut found = None;
         wait_for("the transaction coordinator", || {
             let call = client.call_transaction_coordinator(ID, request.clone());
@@ -71,14 +79,22 @@ impl Producer {
         assert_eq!(topic.results_by_partition[0].partition_error_code, 0);
     }
 
+    fn prepared(&self) -> String {
+        format!("{}:{}", self.producer_id.0, self.producer_epoch)
+    }
+
     fn commit(&self) {
+        assert_eq!(self.commit_code(), 0);
+    }
+
+    fn commit_code(&self) -> i16 {
         let request = EndTxnRequest::default()
             .with_transactional_id(TransactionalId(text(ID)))
             .with_producer_id(self.producer_id)
             .with_producer_epoch(self.producer_epoch)
             .with_committed(true);
         let call = self.client.call_transaction_coordinator(ID, request);
-        assert_eq!(self.runtime.block_on(call).unwrap().error_code, 0);
+        self.runtime.block_on(call).unwrap().error_code
     }
 }
 
@@ -123,4 +139,73 @@ fn what_is_not_there_is_told_with_what_to_do() {
     assert_eq!(producers, serde_json::json!([]));
     let hanging = json(&node, &["transaction", "find-hanging"]);
     assert_eq!(hanging, serde_json::json!([]));
+}
+
+/// A broker that lets producers take part in two-phase commit.
+fn two_phase_node(dir: &std::path::Path) -> Node {
+    Node::start(dir, &["--set", "transaction.two.phase.commit.enable=true"])
+}
+
+fn state(node: &Node) -> String {
+    let described = json(node, &["transaction", "describe", ID]);
+    described["state"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn prepared_transactions_are_listed_and_ended_by_hand() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = two_phase_node(dir.path());
+    node.run(&["topic", "create", "t"]);
+    for (verb, ended) in [
+        ("commit-prepared", "CompleteCommit"),
+        ("abort-prepared", "CompleteAbort"),
+    ] {
+        let producer = Producer::init_with(&node, true);
+        producer.begin("t");
+        let prepared = producer.prepared();
+        let listed = json(&node, &["transaction", "list-prepared"]);
+        assert_eq!(listed[0]["transactional_id"], ID);
+        assert_eq!(listed[0]["prepared"], prepared);
+        assert_eq!(listed[0]["partitions"], serde_json::json!(["t-0"]));
+        let unasked = node.refused(&["transaction", verb, ID, &prepared]);
+        assert!(unasked.contains("--yes"), "{unasked}");
+        let other = format!("{}:7", producer.producer_id.0);
+        let wrong = node.refused(&["transaction", verb, ID, &other, "--yes"]);
+        assert!(wrong.contains("has no open transaction"), "{wrong}");
+        assert_eq!(state(&node), "Ongoing");
+        node.run(&["transaction", verb, ID, &prepared, "--yes"]);
+        wait_for("the end", || state(&node) == ended);
+        assert_ne!(producer.commit_code(), 0, "the producer is fenced");
+        let again = node.refused(&["transaction", verb, ID, &prepared, "--yes"]);
+        assert!(again.contains("has no open transaction"), "{again}");
+        let none = json(&node, &["transaction", "list-prepared"]);
+        assert_eq!(none, serde_json::json!([]));
+    }
+}
+
+#[test]
+fn open_transaction_is_terminated_by_hand() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = Node::start(dir.path(), &[]);
+    node.run(&["topic", "create", "t"]);
+    let producer = Producer::init(&node);
+    producer.begin("t");
+    let none = json(&node, &["transaction", "list-prepared"]);
+    assert_eq!(none, serde_json::json!([]), "it has a timeout");
+    let hidden = node.refused(&[
+        "transaction",
+        "commit-prepared",
+        ID,
+        &producer.prepared(),
+        "--yes",
+    ]);
+    let setting = "transaction.two.phase.commit.enable";
+    assert!(hidden.contains(setting), "{hidden}");
+    let unasked = node.refused(&["transaction", "terminate", ID]);
+    assert!(unasked.contains("--yes"), "{unasked}");
+    let unknown = node.refused(&["transaction", "terminate", "nobody", "--yes"]);
+    assert!(unknown.contains("sprawl transaction list"), "{unknown}");
+    node.run(&["transaction", "terminate", ID, "--yes"]);
+    assert_ne!(producer.commit_code(), 0, "the producer is fenced");
+    assert_eq!(state(&node), "Empty");
 }

@@ -170,8 +170,8 @@ fn producer_ids_are_never_given_twice_not_even_after_a_kill() {
         let mut node = Node::start(&[]).await;
         let mut given = std::collections::BTreeSet::new();
         for _ in 0..3 {
-            for version in 0..=5 {
-                let request = InitProducerIdRequest::default().with_transactional_id(None);
+            for version in 0..=6 {
+                let request = InitProducerIdRequest::default();
                 let Response::InitProducerId(response) = node.call(version, request).await else {
                     panic!("not an answer to InitProducerId");
                 };

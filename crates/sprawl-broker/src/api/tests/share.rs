@@ -8,23 +8,23 @@ use super::data::batch;
 use super::transactions::{ABORT, append_in_txn, end};
 use super::*;
 
-const ACCEPT: i8 = 1;
+pub(super) const ACCEPT: i8 = 1;
 const RELEASE: i8 = 2;
 const REJECT: i8 = 3;
 const RENEW: i8 = 4;
 
 /// A member of group `g`, and what it consumes.
-struct Member {
+pub(super) struct Member {
     id: &'static str,
     topic: Uuid,
     epoch: i32,
 }
 
 /// First offset, last offset, delivery count.
-type Runs = Vec<(i64, i64, i16)>;
+pub(super) type Runs = Vec<(i64, i64, i16)>;
 
 impl Member {
-    fn new(id: &'static str, topic: Uuid) -> Self {
+    pub(super) fn new(id: &'static str, topic: Uuid) -> Self {
         Self {
             id,
             topic,
@@ -71,12 +71,12 @@ impl Member {
         }
     }
 
-    async fn fetch(&mut self, node: &mut Node) -> Runs {
+    pub(super) async fn fetch(&mut self, node: &mut Node) -> Runs {
         runs(&self.fetch_with(node, &[]).await)
     }
 
     /// Answers; returns the error of the partition.
-    async fn acknowledge(&mut self, node: &mut Node, answers: &[(i64, i64, i8)]) -> i16 {
+    pub(super) async fn acknowledge(&mut self, node: &mut Node, answers: &[(i64, i64, i8)]) -> i16 {
         let batches = answers
             .iter()
             .map(|(first, last, ack)| ack::AcknowledgementBatch {
@@ -84,15 +84,34 @@ impl Member {
                 last_offset: *last,
                 acknowledge_types: vec![*ack],
             });
+        self.acknowledge_batches(node, batches.collect()).await
+    }
+
+    /// Answers with one batch; returns the error of the partition.
+    pub(super) async fn acknowledge_batch(
+        &mut self,
+        node: &mut Node,
+        batch: ack::AcknowledgementBatch,
+    ) -> i16 {
+        self.acknowledge_batches(node, vec![batch]).await
+    }
+
+    async fn acknowledge_batches(
+        &mut self,
+        node: &mut Node,
+        batches: Vec<ack::AcknowledgementBatch>,
+    ) -> i16 {
+        let renews = |batch: &ack::AcknowledgementBatch| batch.acknowledge_types.contains(&RENEW);
+        let is_renew_ack = batches.iter().any(renews);
         let partition = ack::AcknowledgePartition {
             partition_index: 0,
-            acknowledgement_batches: batches.collect(),
+            acknowledgement_batches: batches,
         };
         let request = ShareAcknowledgeRequest {
             group_id: Some("g".into()),
             member_id: Some(self.id.into()),
             share_session_epoch: self.epoch,
-            is_renew_ack: answers.iter().any(|(_, _, ack)| *ack == RENEW),
+            is_renew_ack,
             topics: vec![ack::AcknowledgeTopic {
                 topic_id: self.topic,
                 partitions: vec![partition],
@@ -123,7 +142,7 @@ async fn share_fetch(node: &mut Node, request: ShareFetchRequest) -> ShareFetchR
 }
 
 /// A node with topic `t`, group `g` that begins at its start, and so many records in one batch.
-async fn queue(count: usize) -> (Node, Uuid) {
+pub(super) async fn queue(count: usize) -> (Node, Uuid) {
     let mut node = Node::start(&[("share.coordinator.state.topic.num.partitions", "2")]).await;
     let made = node.create_one(topic("t", 1, 1)).await;
     set_group(&mut node, "share.auto.offset.reset", "earliest").await;

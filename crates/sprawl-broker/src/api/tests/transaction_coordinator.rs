@@ -11,12 +11,12 @@ use sprawl_protocol::messages::describe_transactions_response::TransactionState;
 use super::transactions::{append_in_txn, read_committed, seen};
 use super::*;
 
-const ID: &str = "txn";
+pub(super) const ID: &str = "txn";
 
 /// The last version of EndTxn that keeps the epoch.
-const PLAIN: i16 = 4;
+pub(super) const PLAIN: i16 = 4;
 
-async fn start(settings: &[(&str, &str)]) -> Node {
+pub(super) async fn start(settings: &[(&str, &str)]) -> Node {
     let mut node = Node::start(settings).await;
     node.create_one(topic("t", 2, 1)).await;
     assert_eq!(node.find_coordinator().await, NONE);
@@ -44,21 +44,20 @@ impl Node {
         }
     }
 
-    async fn restart_loaded(self) -> Self {
+    pub(super) async fn restart_loaded(self) -> Self {
         let mut node = self.kill_and_restart().await;
         node.loaded().await;
         node
     }
 
-    async fn init(&mut self, version: i16, expected: (i64, i16)) -> (i16, (i64, i16)) {
-        let mut request = InitProducerIdRequest::default()
-            .with_transactional_id(Some(TransactionalId(text(ID))))
-            .with_transaction_timeout_ms(1_000);
-        if version >= 3 {
-            request = request
-                .with_producer_id(ProducerId(expected.0))
-                .with_producer_epoch(expected.1);
-        }
+    pub(super) async fn init(&mut self, version: i16, expected: (i64, i16)) -> (i16, (i64, i16)) {
+        let request = InitProducerIdRequest {
+            transactional_id: Some(TransactionalId(text(ID))),
+            transaction_timeout_ms: 1_000,
+            producer_id: ProducerId(expected.0),
+            producer_epoch: expected.1,
+            ..Default::default()
+        };
         match self.call(version, request).await {
             Response::InitProducerId(response) => (
                 response.error_code,
@@ -69,13 +68,18 @@ impl Node {
     }
 
     /// A new instance of the producer.
-    async fn init_new(&mut self) -> (i64, i16) {
+    pub(super) async fn init_new(&mut self) -> (i64, i16) {
         let (code, producer) = self.init(5, (-1, -1)).await;
         assert_eq!(code, NONE);
         producer
     }
 
-    async fn add(&mut self, version: i16, producer: (i64, i16), partitions: &[i32]) -> Vec<i16> {
+    pub(super) async fn add(
+        &mut self,
+        version: i16,
+        producer: (i64, i16),
+        partitions: &[i32],
+    ) -> Vec<i16> {
         let topic = AddPartitionsToTxnTopic::default()
             .with_name(topic_name("t"))
             .with_partitions(partitions.to_vec());
@@ -95,7 +99,12 @@ impl Node {
         }
     }
 
-    async fn end(&mut self, version: i16, producer: (i64, i16), commit: bool) -> (i16, (i64, i16)) {
+    pub(super) async fn end(
+        &mut self,
+        version: i16,
+        producer: (i64, i16),
+        commit: bool,
+    ) -> (i16, (i64, i16)) {
         let request = EndTxnRequest::default()
             .with_transactional_id(TransactionalId(text(ID)))
             .with_producer_id(ProducerId(producer.0))
@@ -110,7 +119,7 @@ impl Node {
         }
     }
 
-    async fn describe_transaction(&mut self, id: &str) -> TransactionState {
+    pub(super) async fn describe_transaction(&mut self, id: &str) -> TransactionState {
         let request = DescribeTransactionsRequest::default()
             .with_transactional_ids(vec![TransactionalId(text(id))]);
         match self.call(0, request).await {
@@ -119,14 +128,14 @@ impl Node {
         }
     }
 
-    async fn state(&mut self) -> String {
+    pub(super) async fn state(&mut self) -> String {
         let described = self.describe_transaction(ID).await;
         assert_eq!(described.error_code, NONE);
         described.transaction_state.to_string()
     }
 
     /// Waits until the transaction is in a state.
-    async fn reach(&mut self, state: &str) {
+    pub(super) async fn reach(&mut self, state: &str) {
         for _ in 0..1_000 {
             if self.state().await == state {
                 return;
@@ -155,7 +164,7 @@ impl Node {
 }
 
 /// The version of EndTxn that bumps the epoch.
-const BUMPING: i16 = 5;
+pub(super) const BUMPING: i16 = 5;
 
 /// A transaction with a record in partition 0.
 async fn begin(node: &mut Node) -> (i64, i16) {
@@ -426,9 +435,11 @@ fn requests_that_name_no_transactional_id_are_refused() {
         let unmapped = ErrorCode::InvalidProducerIdMapping.number();
         assert_eq!(node.end(PLAIN, (7, 0), true).await.0, unmapped);
         assert_eq!(node.add(3, (7, 0), &[0]).await, [unmapped]);
-        let request = InitProducerIdRequest::default()
-            .with_transactional_id(Some(TransactionalId(text(ID))))
-            .with_transaction_timeout_ms(900_001);
+        let request = InitProducerIdRequest {
+            transactional_id: Some(TransactionalId(text(ID))),
+            transaction_timeout_ms: 900_001,
+            ..Default::default()
+        };
         match node.call(5, request).await {
             Response::InitProducerId(response) => assert_eq!(
                 response.error_code,

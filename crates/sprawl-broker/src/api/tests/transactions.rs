@@ -22,7 +22,7 @@ use crate::replicated_log::ReplicatedLog;
 use crate::validate::ValidBatch;
 
 pub(super) const ABORT: bool = false;
-const COMMIT: bool = true;
+pub(super) const COMMIT: bool = true;
 
 /// Appends a batch of a transaction as if its coordinator had agreed; returns its offset.
 pub(super) async fn append_in_txn(
@@ -57,7 +57,7 @@ pub(super) async fn append_in_txn(
     appended.durable.await.unwrap().into_inner().0
 }
 
-fn marker(producer: (i64, i16), outcome: bool) -> WritableTxnMarker {
+pub(super) fn marker(producer: (i64, i16), outcome: bool) -> WritableTxnMarker {
     let topic = WritableTxnMarkerTopic {
         name: topic_name("t"),
         partition_indexes: vec![0],
@@ -72,7 +72,11 @@ fn marker(producer: (i64, i16), outcome: bool) -> WritableTxnMarker {
     }
 }
 
-async fn write(node: &mut Node, version: i16, markers: Vec<WritableTxnMarker>) -> Vec<i16> {
+pub(super) async fn write(
+    node: &mut Node,
+    version: i16,
+    markers: Vec<WritableTxnMarker>,
+) -> Vec<i16> {
     let request = WriteTxnMarkersRequest { markers };
     match node.call(version, request).await {
         Response::WriteTxnMarkers(response) => response
@@ -407,11 +411,11 @@ struct Producer {
 const TXN: &str = "x";
 
 async fn init(node: &mut Node) -> Producer {
-    let request = InitProducerIdRequest::default()
-        .with_transactional_id(Some(TransactionalId(text(TXN))))
-        .with_transaction_timeout_ms(60_000)
-        .with_producer_id(ProducerId(-1))
-        .with_producer_epoch(-1);
+    let request = InitProducerIdRequest {
+        transactional_id: Some(TransactionalId(text(TXN))),
+        transaction_timeout_ms: 60_000,
+        ..Default::default()
+    };
     for _ in 0..100 {
         // Asking for the coordinator makes its topic.
         let find = FindCoordinatorRequest::default()
@@ -694,7 +698,7 @@ async fn commit_offset(node: &mut Node, version: i16, producer: Producer, offset
 }
 
 /// Code and offset of `t-0` for group `g`.
-async fn committed_offset(node: &mut Node, require_stable: bool) -> (i16, i64) {
+pub(super) async fn committed_offset(node: &mut Node, require_stable: bool) -> (i16, i64) {
     use sprawl_protocol::messages::offset_fetch_request::OffsetFetchRequestTopic;
     let topic = OffsetFetchRequestTopic {
         name: topic_name("t"),

@@ -11,6 +11,11 @@ use sprawl_protocol::ErrorCode;
 pub(crate) fn of_transaction(error: TransactionError) -> ErrorCode {
     match error {
         TransactionError::InvalidRequest => ErrorCode::InvalidRequest,
+        // Final for the producer, which the client reports.
+        TransactionError::TransactionalIdAuthorizationFailed => {
+            ErrorCode::TransactionalIdAuthorizationFailed
+        }
+        TransactionError::UnsupportedVersion => ErrorCode::UnsupportedVersion,
         TransactionError::InvalidTransactionTimeout => ErrorCode::InvalidTransactionTimeout,
         // The producer initialises afresh, or gives up.
         TransactionError::InvalidProducerIdMapping => ErrorCode::InvalidProducerIdMapping,

@@ -30,6 +30,15 @@ use metrics::TransactionMetrics;
 
 pub(crate) use error::of_transaction;
 
+/// An initialised producer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Initialised {
+    /// The id and epoch to go on with.
+    pub(crate) producer: ProducerIdAndEpoch,
+    /// What the open transaction that was kept was begun with; `NONE` where none was.
+    pub(crate) ongoing: ProducerIdAndEpoch,
+}
+
 /// The transactional ids this broker coordinates.
 #[derive(Debug)]
 pub(crate) struct TransactionCoordinator {
@@ -51,6 +60,7 @@ fn transaction_settings(settings: &BrokerSettings) -> TransactionSettings {
     let settings = &settings.transactions;
     TransactionSettings {
         timeout_ms_max: settings.timeout_ms_max,
+        two_phase_commit: settings.two_phase_commit,
         id_expiration_ms: i64::from(settings.id_expiration_ms),
         abort_interval_ms: whole_ms(settings.abort_interval),
         expiry_interval_ms: whole_ms(settings.expiry_interval),
@@ -91,13 +101,21 @@ impl TransactionCoordinator {
         &self,
         broker: &Broker,
         mut request: InitProducerIdRequest,
-    ) -> Result<ProducerIdAndEpoch, ErrorCode> {
+    ) -> Result<Initialised, ErrorCode> {
         let transactional_id = request.transactional_id.clone();
         loop {
             let asked = request.clone();
             let input = |token| Input::InitProducerId(token, asked);
             match self.ask(&transactional_id, input).await? {
-                Response::Producer(producer) => return Ok(producer),
+                Response::Producer(producer) => {
+                    return Ok(Initialised {
+                        producer,
+                        ongoing: ProducerIdAndEpoch::NONE,
+                    });
+                }
+                Response::Kept { producer, ongoing } => {
+                    return Ok(Initialised { producer, ongoing });
+                }
                 Response::NeedsProducerId if request.fresh_producer_id.is_none() => {
                     request.fresh_producer_id = Some(broker.producer_ids().next(broker).await?);
                 }

@@ -10,6 +10,8 @@ use crate::config::error::ConfigError;
 pub struct TransactionLimits {
     /// `transaction.max.timeout.ms`
     pub timeout_ms_max: i32,
+    /// `transaction.two.phase.commit.enable`
+    pub two_phase_commit: bool,
     /// `transactional.id.expiration.ms`
     pub id_expiration_ms: i32,
     /// `transaction.abort.timed.out.transaction.cleanup.interval.ms`
@@ -31,6 +33,7 @@ impl TransactionLimits {
         let min_isr = values.int("transaction.state.log.min.isr")?;
         Ok(Self {
             timeout_ms_max: values.int("transaction.max.timeout.ms")?,
+            two_phase_commit: values.boolean("transaction.two.phase.commit.enable")?,
             id_expiration_ms: values.int("transactional.id.expiration.ms")?,
             abort_interval: values
                 .ms("transaction.abort.timed.out.transaction.cleanup.interval.ms")?,

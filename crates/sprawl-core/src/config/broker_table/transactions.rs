@@ -1,7 +1,7 @@
 //! Broker settings: transactions, their topic and producer ids.
 
 use super::{INT_MAX, broker};
-use crate::config::definition::ConfigType::Int;
+use crate::config::definition::ConfigType::{Boolean, Int};
 use crate::config::definition::Importance::{High, Low};
 use crate::config::definition::Update::{ClusterWide, ReadOnly};
 use crate::config::definition::{Definition, Rule};
@@ -56,6 +56,14 @@ pub(super) const TABLE: &[Definition] = &[
         (Int, Some("104857600"), Rule::Between(1, INT_MAX)),
         (High, ReadOnly),
         "The segment size of the topic of transactional ids.",
+    ),
+    broker(
+        "transaction.two.phase.commit.enable",
+        (Boolean, Some("false"), Rule::Any),
+        (Low, ReadOnly),
+        "Whether producers may take part in two-phase commit (KIP-939): their transactions never \
+         time out, and hold back read_committed readers until somebody ends them. Where it is on, \
+         InitProducerId 6 is advertised.",
     ),
     broker(
         "transactional.id.expiration.ms",

@@ -63,17 +63,27 @@ fn open_transaction_is_aborted_first_and_its_producer_fenced() {
     assert_eq!(run.add(producer(100, 0), &[tp("t")]), Response::Added);
     let error = refused(TransactionError::ConcurrentTransactions);
     assert_eq!(run.init(), error);
-    // The old instance can do nothing any more.
+    // Nobody can do anything until the markers are written.
     let fenced = refused(TransactionError::ProducerFenced);
-    assert_eq!(run.add(producer(100, 0), &[tp("u")]), fenced);
-    assert_eq!(run.end(producer(100, 0), Outcome::Abort), fenced);
-    assert_eq!(run.end_v1(producer(100, 0), Outcome::Commit), fenced);
+    for outcome in [Outcome::Commit, Outcome::Abort] {
+        assert_eq!(run.end(producer(100, 0), outcome), error);
+        assert_eq!(run.end_v1(producer(100, 0), outcome), fenced);
+    }
+    assert_eq!(run.add(producer(100, 0), &[tp("u")]), error);
     assert_eq!(run.init(), error, "the markers are not written");
     let markers = run.write_markers();
     assert_eq!(markers.producer, producer(100, 1));
     assert_eq!(markers.outcome, Outcome::Abort);
-    assert_eq!(run.end(producer(100, 0), Outcome::Abort), fenced);
+    assert_eq!(markers.version, TransactionVersion::V2);
+    // The old instance can do nothing any more.
+    let wrong = refused(TransactionError::InvalidTxnState);
+    assert_eq!(run.end(producer(100, 0), Outcome::Commit), wrong);
+    assert_eq!(run.add(producer(100, 0), &[tp("u")]), fenced);
     assert_eq!(run.init(), is(100, 2));
+    for outcome in [Outcome::Commit, Outcome::Abort] {
+        assert_eq!(run.end(producer(100, 0), outcome), fenced);
+        assert_eq!(run.end(producer(100, 1), outcome), fenced);
+    }
 }
 
 #[test]
@@ -150,9 +160,7 @@ fn empty_transactional_id_is_refused() {
     let mut run = Script::new();
     let request = crate::transaction::InitProducerIdRequest {
         transactional_id: String::new(),
-        timeout_ms: 1,
-        expected: None,
-        fresh_producer_id: None,
+        ..script::init_request()
     };
     let token = crate::coordinator::Token(1_000);
     let effects = run

@@ -7,11 +7,12 @@ mod restart;
 mod script;
 mod timeouts;
 mod tools;
+mod two_phase;
 
 use sprawl_model::{PartitionId, ProducerEpoch, ProducerId, ProducerIdAndEpoch, TopicPartition};
 
 use super::error::TransactionError;
-use super::request::{Outcome, Response};
+use super::request::{OpenTransaction, Outcome, Response};
 use super::state::TransactionState;
 use super::value::TransactionVersion;
 use script::Script;

@@ -19,6 +19,7 @@ fn value() -> TransactionValue {
         producer: producer(5, 3),
         previous_producer_id: ProducerId(5),
         next_producer_id: ProducerId(6),
+        next_producer_epoch: ProducerEpoch(9),
         state: TransactionState::PrepareCommit,
         partitions: [tp("t")].into(),
         start_ms: 7,
@@ -34,10 +35,10 @@ fn records_are_byte_for_byte_kafkas() {
     expect!["000000000000000000050003 0000ea60 02 00000001 000174 00000001 00000000 0000000000000008 0000000000000007"]
         .assert_eq(&spaced(&written.value.unwrap(), &[12, 4, 1, 4, 3, 4, 4, 8, 8]));
     let written = record("txn", &value(), TransactionVersion::V2);
-    expect!["000100000000000000050003 0000ea60 02 02 0274 02 00000000 00 0000000000000008 0000000000000007 03 00080000000000000005 01080000000000000006 02020002"]
+    expect!["000100000000000000050003 0000ea60 02 02 0274 02 00000000 00 0000000000000008 0000000000000007 04 00080000000000000005 01080000000000000006 02020002 03020009"]
         .assert_eq(&spaced(
             &written.value.unwrap(),
-            &[12, 4, 1, 1, 2, 1, 4, 1, 8, 8, 1, 10, 10, 4],
+            &[12, 4, 1, 1, 2, 1, 4, 1, 8, 8, 1, 10, 10, 4, 4],
         ));
     assert_eq!(tombstone("txn").value, None);
 }
@@ -60,6 +61,7 @@ fn both_versions_are_read_back() {
     let plain = TransactionValue {
         previous_producer_id: ProducerId::NONE,
         next_producer_id: ProducerId::NONE,
+        next_producer_epoch: ProducerEpoch::NONE,
         client_version: TransactionVersion::V0,
         ..value()
     };
@@ -97,6 +99,25 @@ fn unknown_versions_and_states_are_told_apart() {
         shard.replay(BatchKind::Plain, &later),
         Ok(Replayed::UnknownKey { version: 1 })
     );
+}
+
+#[test]
+fn value_that_promises_two_billion_partitions_is_refused_before_anything_is_reserved() {
+    let written = record("txn", &value(), TransactionVersion::V2);
+    let written = written.value.unwrap();
+    // Version, producer, timeout, state; then topics, or a topic's partitions.
+    let (topics, partitions) = (2 + 8 + 2 + 4 + 1, 2 + 8 + 2 + 4 + 1 + 1 + 2);
+    for at in [topics, partitions] {
+        let (head, tail) = written.split_at(at);
+        let lie = [0xff, 0xff, 0xff, 0xff, 0x07];
+        let value = [head, &lie, &tail[1..]].concat();
+        assert!(decode(&value).is_err(), "at {at}");
+    }
+    let plain = record("txn", &value(), TransactionVersion::V0);
+    let plain = plain.value.unwrap();
+    let (head, tail) = plain.split_at(topics);
+    let value = [head, &[0x7f, 0xff, 0xff, 0xff], &tail[4..]].concat();
+    assert!(decode(&value).is_err());
 }
 
 proptest! {

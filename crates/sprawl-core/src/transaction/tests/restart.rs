@@ -66,10 +66,12 @@ fn fenced_producer_stays_fenced() {
     run.init();
     run.restart();
     let fenced = refused(TransactionError::ProducerFenced);
-    assert_eq!(run.end(producer(100, 0), Outcome::Abort), fenced);
+    let busy = refused(TransactionError::ConcurrentTransactions);
+    assert_eq!(run.add(producer(100, 0), &[tp("t")]), busy);
     run.write_markers();
-    assert_eq!(run.end(producer(100, 0), Outcome::Abort), fenced);
+    assert_eq!(run.add(producer(100, 0), &[tp("t")]), fenced);
     assert_eq!(run.init(), is(100, 2));
+    assert_eq!(run.end(producer(100, 0), Outcome::Abort), fenced);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::coordinator::{
 };
 use crate::transaction::request::{
     AddPartitionsRequest, EndTransactionRequest, Errand, InitProducerIdRequest, Input,
-    MarkersErrand, Outcome, Response, TimerId,
+    MarkersErrand, OpenTransaction, Outcome, Response, TimerId,
 };
 use crate::transaction::value::TransactionVersion;
 use crate::transaction::{DescribedTransaction, TransactionSettings, TransactionShard};
@@ -32,9 +32,24 @@ pub(super) struct Script {
     next_producer_id: i64,
 }
 
+/// What a new instance of an ordinary producer asks.
+pub(super) fn init_request() -> InitProducerIdRequest {
+    InitProducerIdRequest {
+        transactional_id: ID.to_owned(),
+        timeout_ms: 60_000,
+        two_phase_commit: false,
+        open_transaction: OpenTransaction::Abort,
+        expected: None,
+        fresh_producer_id: None,
+    }
+}
+
 impl Script {
     pub(super) fn new() -> Self {
-        let settings = TransactionSettings::default();
+        let settings = TransactionSettings {
+            two_phase_commit: true,
+            ..TransactionSettings::default()
+        };
         let mut script = Self {
             shard: TransactionShard::new(settings.clone()),
             now: Now {
@@ -119,14 +134,19 @@ impl Script {
     }
 
     pub(super) fn start_init(&mut self, expected: Option<ProducerIdAndEpoch>) -> Token {
+        self.start_init_with(InitProducerIdRequest {
+            expected,
+            ..init_request()
+        })
+    }
+
+    pub(super) fn start_init_with(&mut self, request: InitProducerIdRequest) -> Token {
         let mut fresh_producer_id = None;
         loop {
             let token = self.token();
             let request = InitProducerIdRequest {
-                transactional_id: ID.to_owned(),
-                timeout_ms: 60_000,
-                expected,
                 fresh_producer_id,
+                ..request.clone()
             };
             self.step(Input::InitProducerId(token, request));
             if self.answers.get(&token) != Some(&Response::NeedsProducerId) {
@@ -147,13 +167,17 @@ impl Script {
         self.answer(token).expect("nothing is held")
     }
 
+    pub(super) fn init_with(&mut self, request: InitProducerIdRequest) -> Response {
+        let token = self.start_init_with(request);
+        self.answer(token).expect("nothing is held")
+    }
+
     pub(super) fn init_with_timeout(&mut self, timeout_ms: i32) -> Response {
         let token = self.token();
         let request = InitProducerIdRequest {
-            transactional_id: ID.to_owned(),
             timeout_ms,
-            expected: None,
             fresh_producer_id: Some(ProducerId(1)),
+            ..init_request()
         };
         self.step(Input::InitProducerId(token, request));
         self.answer(token).expect("nothing is held")
@@ -196,9 +220,8 @@ impl Script {
         let fresh = ProducerId(10_000 + i64::try_from(self.next_token).unwrap());
         let init = InitProducerIdRequest {
             transactional_id: transactional_id.clone(),
-            timeout_ms: 60_000,
-            expected: None,
             fresh_producer_id: Some(fresh),
+            ..init_request()
         };
         let token = self.token();
         self.step(Input::InitProducerId(token, init));
@@ -305,6 +328,27 @@ impl Script {
 
     pub(super) fn unload(&mut self) {
         self.step(Input::Unload);
+    }
+
+    /// Puts the producer of a kept transaction at an epoch, as if it had crashed so often.
+    pub(super) fn set_next_epoch(&mut self, epoch: i16) {
+        let transaction = self
+            .shard
+            .transactions
+            .get_mut(ID)
+            .expect("the id is known");
+        transaction.value.next_producer_epoch = ProducerEpoch(epoch);
+    }
+
+    /// The cluster has this `transaction.version`.
+    pub(super) fn set_version(&mut self, version: TransactionVersion) {
+        self.shard.context.version = version;
+    }
+
+    /// The broker is started with `transaction.two.phase.commit.enable` off.
+    pub(super) fn restart_without_two_phase_commit(&mut self) {
+        self.settings.two_phase_commit = false;
+        self.restart();
     }
 
     /// Puts the producer at an epoch, as if it had run so many transactions.

@@ -13,10 +13,43 @@ fn transaction_open_for_too_long_is_aborted_and_its_producer_fenced() {
     let markers = run.write_markers();
     assert_eq!(markers.producer, producer(100, 1));
     assert_eq!(markers.outcome, Outcome::Abort);
+    let wrong = refused(TransactionError::InvalidTxnState);
+    assert_eq!(run.end(producer(100, 0), Outcome::Commit), wrong);
     let fenced = refused(TransactionError::ProducerFenced);
-    assert_eq!(run.end(producer(100, 0), Outcome::Commit), fenced);
-    assert_eq!(run.init_as(producer(100, 0)), fenced);
+    assert_eq!(run.end_v1(producer(100, 0), Outcome::Abort), fenced);
     assert_eq!(run.init(), is(100, 2));
+    assert_eq!(run.end(producer(100, 0), Outcome::Abort), fenced);
+}
+
+#[test]
+fn producer_that_aborts_what_has_timed_out_goes_on() {
+    let mut run = Script::new();
+    run.init();
+    run.add(producer(100, 0), &[tp("t")]);
+    run.advance(70_000);
+    let busy = refused(TransactionError::ConcurrentTransactions);
+    assert_eq!(run.end(producer(100, 0), Outcome::Abort), busy);
+    run.write_markers();
+    // As in Kafka, the abort that the coordinator made and the one that is asked for are one.
+    assert_eq!(run.end(producer(100, 0), Outcome::Abort), is(100, 1));
+    assert!(run.markers.is_empty());
+    assert_eq!(run.init_as(producer(100, 0)), is(100, 1), "or it asks so");
+    assert_eq!(run.add(producer(100, 1), &[tp("t")]), Response::Added);
+}
+
+#[test]
+fn producer_that_timed_out_in_its_last_epoch_is_fenced_for_good() {
+    let mut run = Script::new();
+    run.init();
+    run.set_epoch(i16::MAX - 1);
+    let last = producer(100, i16::MAX - 1);
+    run.add(last, &[tp("t")]);
+    run.advance(70_000);
+    assert_eq!(run.write_markers().producer, producer(100, i16::MAX));
+    let fenced = refused(TransactionError::ProducerFenced);
+    assert_eq!(run.end(last, Outcome::Abort), fenced);
+    assert_eq!(run.end(last, Outcome::Commit), fenced);
+    assert_eq!(run.init(), is(101, 0));
 }
 
 #[test]
