@@ -40,6 +40,7 @@ mod cluster;
 mod compaction;
 mod data;
 mod delayed;
+mod disk_full;
 mod fetch;
 mod groups;
 mod hostile;

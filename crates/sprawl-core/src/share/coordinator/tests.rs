@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use proptest::prelude::*;
 use sprawl_model::{Offset, TopicId};
 use uuid::Uuid;
 
@@ -341,4 +342,41 @@ fn giving_up_the_partition_answers_whoever_waits() {
     world.step(Event::Unload.into());
     let refused = ShareStateResponse::Refused(ShareStateError::NotCoordinator);
     assert_eq!(world.replies, [(98, refused)]);
+}
+
+proptest! {
+    #[test]
+    fn hostile_records_never_panic_and_make_no_state_without_order(
+        version in 0_u8..3,
+        key_bytes in prop::collection::vec(any::<u8>(), 0..40),
+        value in prop::option::of(prop::collection::vec(any::<u8>(), 0..120)),
+    ) {
+        let mut shard = ShareStateShard::new(settings());
+        let value = value.map(|value| [&[0, 0], value.as_slice()].concat());
+        let hostile = Record {
+            key: [&[0, version], key_bytes.as_slice()].concat().into(),
+            value: value.clone().map(Into::into),
+        };
+        let good_key = Record {
+            key: records::tombstone(&key()).key,
+            value: value.map(Into::into),
+        };
+        let replayed = [hostile, good_key].map(|record| shard.replay(BatchKind::Plain, &record));
+        let read = replayed.iter().filter(|replayed| replayed.is_ok()).count();
+        prop_assert!(shard.state_count() <= read, "a record that is refused makes no state");
+        shard.step(NOW, ShareStateInput::from(Event::Loaded));
+    }
+}
+
+#[test]
+fn value_that_promises_two_billion_batches_is_refused_before_anything_is_reserved() {
+    let mut shard = ShareStateShard::new(settings());
+    // Version, snapshot epoch, state epoch, leader epoch, start offset, two timestamps, a count.
+    let head = [0; 2 + 4 + 4 + 4 + 8 + 8 + 8];
+    let value = [&head[..], &[0xff, 0xff, 0xff, 0xff, 0x07]].concat();
+    let record = Record {
+        key: records::tombstone(&key()).key,
+        value: Some(value.into()),
+    };
+    assert!(shard.replay(BatchKind::Plain, &record).is_err());
 }
