@@ -163,6 +163,7 @@ const JAVA_SOURCES: &[&str] = &[
     "Shares.java",
     "Administration.java",
     "Hold.java",
+    "TwoPhase.java",
     "WordCount.java",
     "Streams.java",
 ];
@@ -299,6 +300,11 @@ fn kafka_clients() -> Result<Command> {
 
 fn kafka_clients_transactions() -> Result<Command> {
     java_program("Transactions")
+}
+
+/// The program of the drill of two-phase commit, without its arguments.
+pub fn java_two_phase() -> Result<Command> {
+    java_program("TwoPhase")
 }
 
 fn kafka_clients_groups() -> Result<Command> {

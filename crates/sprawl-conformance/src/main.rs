@@ -18,7 +18,7 @@ use sprawl_conformance::crash::{self, DrillOptions};
 use sprawl_conformance::queue::{self, Progress, QueueOptions};
 use sprawl_conformance::row::{self, Counts, Coverage, Row};
 use sprawl_conformance::run::{Extent, Peer, RunOptions};
-use sprawl_conformance::{clients, delay, page, run, sprawl};
+use sprawl_conformance::{clients, delay, page, run, sprawl, two_phase};
 
 #[derive(Debug, Parser)]
 #[command(about = "Foreign clients, unchanged, run against the broker")]
@@ -78,6 +78,11 @@ enum Verb {
     /// Sends records through a share group while its consumers crash, hang, reject and release at
     /// random and the broker is killed, then checks that each ended once, acked or dead
     QueueDrill(QueueArgs),
+    /// Prepares transactions, kills producer and server, and completes them with another producer
+    TwoPhaseDrill {
+        #[command(flatten)]
+        server: ServerArgs,
+    },
     /// Sets up every client and runs nothing
     Setup,
     /// Starts a server, prints its address, and stops it when standard input ends
@@ -181,6 +186,7 @@ fn main() -> Result<ExitCode> {
             settings,
         } => delay_drill(server, rounds, seed, &settings),
         Verb::QueueDrill(args) => queue_drill(args),
+        Verb::TwoPhaseDrill { server } => two_phase_drill(server),
         Verb::Setup => set_up(),
         Verb::Serve {
             server,
@@ -384,6 +390,25 @@ impl ProgressBar {
             println!();
         }
     }
+}
+
+fn two_phase_drill(server: ServerArgs) -> Result<ExitCode> {
+    let peer = server.peer()?;
+    let mut rows = two_phase::drill(&peer, &|line| println!("{line}"))?;
+    match peer {
+        Peer::Kafka => {
+            let rows = row::merge(proved()?, &rows, Coverage::WholeClients);
+            row::save(&rows, &run::proved_file())?;
+        }
+        Peer::Sprawl(_) => run::refuse_unproved(&mut rows, &proved()?),
+    }
+    let counts = Counts::of(&rows);
+    println!("{counts}");
+    Ok(if counts.failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 fn set_up() -> Result<ExitCode> {

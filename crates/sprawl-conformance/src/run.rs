@@ -24,7 +24,7 @@ use crate::queue::{self, QUEUE, QueueOptions};
 use crate::row::{self, Counts, Outcome, Row};
 use crate::server::Server;
 use crate::sprawl::{SprawlOptions, SprawlServer};
-use crate::{not_yet, setup, wait};
+use crate::{not_yet, setup, two_phase, wait};
 
 const CLIENT_WAIT_MAX: Duration = Duration::from_secs(15 * 60);
 const KAFKA_HEAP_MIB: u32 = 512;
@@ -143,6 +143,7 @@ pub fn run(options: &RunOptions, tell: &(dyn Fn(&str) + Sync)) -> Result<Vec<Row
     if options.is_whole() {
         rows.extend(crash_rows(options, tell));
         rows.extend(queue_rows(options, tell));
+        rows.extend(two_phase_rows(options, tell));
     }
     if options.peer != Peer::Kafka {
         refuse_unproved(&mut rows, &proved);
@@ -222,6 +223,14 @@ fn queue_rows(options: &RunOptions, tell: &dyn Fn(&str)) -> Vec<Row> {
         Err(error) => vec![queue::no_verdict(&error)],
     };
     tell(&summary(QUEUE, &rows, start.elapsed()));
+    rows
+}
+
+fn two_phase_rows(options: &RunOptions, tell: &dyn Fn(&str)) -> Vec<Row> {
+    let start = Instant::now();
+    let rows = two_phase::drill(&options.peer, &|_| {})
+        .unwrap_or_else(|error| vec![two_phase::no_result(&error)]);
+    tell(&summary(two_phase::NAME, &rows, start.elapsed()));
     rows
 }
 
@@ -378,11 +387,18 @@ fn remove_data(folder: &Path) -> Result<()> {
 
 /// A pass that Kafka did not show proves nothing, and what ran there must run here.
 /// The queue drill alone is not asked for that: Kafka does not keep its promises.
-fn refuse_unproved(rows: &mut [Row], proved: &[Row]) {
+pub fn refuse_unproved(rows: &mut [Row], proved: &[Row]) {
     for row in rows.iter_mut().filter(|row| row.client != QUEUE) {
         let same = |proof: &&Row| proof.client == row.client && proof.case == row.case;
-        let at_kafka = proved.iter().find(same).map(|proof| proof.result);
+        let proof = proved.iter().find(same);
+        let at_kafka = proof.map(|proof| proof.result);
         let refusal = match (row.result, at_kafka) {
+            // Kafka's client can do it and its broker has refused it: the page says with what.
+            (Outcome::Passed, Some(Outcome::OutOfScope)) if row.client == two_phase::NAME => {
+                let words = proof.map_or("", |proof| proof.reason.as_str());
+                row.reason = format!("Apache Kafka refuses it: {words}");
+                continue;
+            }
             (Outcome::Passed, Some(Outcome::Passed)) | (Outcome::Failed, _) => continue,
             (Outcome::Passed, _) => "never passed against Apache Kafka: run with --peer kafka",
             (Outcome::OutOfScope, Some(Outcome::Passed)) => "ran against Apache Kafka but not here",
@@ -446,6 +462,31 @@ mod tests {
             ..pass.clone()
         }];
         refuse_unproved(&mut rows, &[pass]);
+        assert_eq!(rows[0].result, Outcome::Failed);
+    }
+
+    #[test]
+    fn what_kafka_refuses_may_pass_in_the_drill_of_two_phase_commit_alone() {
+        let mut pass = failed(two_phase::NAME, "commits", "");
+        pass.result = Outcome::Passed;
+        let refused = Row {
+            result: Outcome::OutOfScope,
+            reason: "UNSUPPORTED_VERSION".to_owned(),
+            ..pass.clone()
+        };
+        let mut rows = [pass.clone()];
+        refuse_unproved(&mut rows, std::slice::from_ref(&refused));
+        assert_eq!(rows[0].result, Outcome::Passed);
+        assert!(rows[0].reason.contains("UNSUPPORTED_VERSION"));
+        let mut rows = [pass.clone()];
+        refuse_unproved(&mut rows, &[]);
+        assert_eq!(rows[0].result, Outcome::Failed);
+        let elsewhere = |row: Row| Row {
+            client: "kcat".to_owned(),
+            ..row
+        };
+        let mut rows = [elsewhere(pass)];
+        refuse_unproved(&mut rows, &[elsewhere(refused)]);
         assert_eq!(rows[0].result, Outcome::Failed);
     }
 
