@@ -33,8 +33,9 @@ use crate::api::{
     list_partition_reassignments, list_transactions, metadata, offset_commit, offset_delete,
     offset_fetch, offset_for_leader_epoch, push_telemetry, read_share_group_state,
     read_share_group_state_summary, remove_raft_voter, renew_delegation_token, share_acknowledge,
-    share_group_describe, share_group_heartbeat, sync_group, txn_offset_commit, unregister_broker,
-    update_features, write_share_group_state, write_txn_markers,
+    share_group_describe, share_group_heartbeat, streams_group_describe, streams_group_heartbeat,
+    sync_group, txn_offset_commit, unregister_broker, update_features, write_share_group_state,
+    write_txn_markers,
 };
 use crate::broker::Broker;
 use crate::connection::Peer;
@@ -349,7 +350,7 @@ async fn transact(broker: &Arc<Broker>, context: &RequestContext, request: Reque
     }
 }
 
-/// As [`respond`] for share groups.
+/// As [`respond`] for share groups and streams groups.
 async fn respond_share(
     broker: &Arc<Broker>,
     context: &RequestContext,
@@ -376,6 +377,14 @@ async fn respond_share(
             delete_share_group_offsets::handle(broker, context, body)
                 .await
                 .into()
+        }
+        Request::StreamsGroupHeartbeat(body) => {
+            streams_group_heartbeat::handle(broker, context, body)
+                .await
+                .into()
+        }
+        Request::StreamsGroupDescribe(body) => {
+            streams_group_describe::handle(broker, context, body).into()
         }
         Request::ShareAcknowledge(body) => share_acknowledge::handle(broker, context, body)
             .await

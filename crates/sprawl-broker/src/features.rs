@@ -22,6 +22,9 @@ pub(crate) const GROUP_VERSION: &str = "group.version";
 /// Level 1: share groups (KIP-932).
 pub(crate) const SHARE_VERSION: &str = "share.version";
 
+/// Level 1: streams groups (KIP-1071).
+pub(crate) const STREAMS_VERSION: &str = "streams.version";
+
 /// `metadata.version` at Kafka's levels: 7 is 3.3, the oldest that 4.x knows; 30 is 4.3-IV0.
 pub(crate) const SUPPORTED: &[Feature] = &[
     Feature {
@@ -40,6 +43,11 @@ pub(crate) const SUPPORTED: &[Feature] = &[
         max: 1,
     },
     Feature {
+        name: STREAMS_VERSION,
+        min: 0,
+        max: 1,
+    },
+    Feature {
         name: "transaction.version",
         min: 0,
         max: 2,
@@ -54,6 +62,11 @@ pub(crate) fn is_at_least(image: &MetadataImage, name: &str, level: i16) -> bool
 /// Whether share groups are finalized.
 pub(crate) fn has_share_groups(image: &MetadataImage) -> bool {
     is_at_least(image, SHARE_VERSION, 1)
+}
+
+/// Whether streams groups are finalized.
+pub(crate) fn has_streams_groups(image: &MetadataImage) -> bool {
+    is_at_least(image, STREAMS_VERSION, 1)
 }
 
 /// The levels of a new cluster: the newest of each.

@@ -12,6 +12,7 @@ mod quorum;
 mod quotas;
 mod scram;
 mod share_groups;
+mod streams_groups;
 mod topics;
 mod transactions;
 mod two_phase;
@@ -25,6 +26,7 @@ pub use quorum::{ChangeMode, Feature, FeatureChange, Quorum};
 pub use quotas::{EntityQuotas, QuotaEntity};
 pub use scram::{ScramCredential, ScramMechanism};
 pub use share_groups::{ShareGroupDescription, ShareGroupMember, SharePosition};
+pub use streams_groups::{MemberTasks, TaskMap};
 pub use topics::{BrokerLogDir, LogDirPartition, NewTopic};
 pub use transactions::{
     OpenTransaction, ProducerDescription, TransactionDescription, TransactionFilter,

@@ -75,6 +75,7 @@ calls! {
     ShareFetch: ShareFetchRequest -> ShareFetchResponse,
     ShareAcknowledge: ShareAcknowledgeRequest -> ShareAcknowledgeResponse,
     ShareGroupDescribe: ShareGroupDescribeRequest -> ShareGroupDescribeResponse,
+    StreamsGroupDescribe: StreamsGroupDescribeRequest -> StreamsGroupDescribeResponse,
     DescribeShareGroupOffsets:
         DescribeShareGroupOffsetsRequest -> DescribeShareGroupOffsetsResponse,
     AlterShareGroupOffsets: AlterShareGroupOffsetsRequest -> AlterShareGroupOffsetsResponse,

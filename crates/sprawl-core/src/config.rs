@@ -26,7 +26,8 @@ pub use broker::{BrokerScope, check_dynamic_broker, check_static_broker};
 pub use broker_settings::{
     Bound, BrokerSettings, CleanerSettings, ConnectionSettings, ConsumerGroupLimits, DiskSettings,
     GroupLimits, HotSettings, JournalSettings, ListenerAddress, OffsetsSettings, QuotaSettings,
-    ShareCoordinatorSettings, ShareGroupLimits, TopicDefaults, TransactionLimits,
+    ShareCoordinatorSettings, ShareGroupLimits, StreamsGroupLimits, TopicDefaults,
+    TransactionLimits,
 };
 pub use broker_table::{broker_definition, broker_definitions};
 pub use client_metrics::{
@@ -35,7 +36,9 @@ pub use client_metrics::{
 pub use definition::{ConfigType, Definition, Importance, Rule, Update, Value};
 pub use documentation::documentation;
 pub use error::ConfigError;
-pub use group::{GroupConfigs, ShareGroupConfig, check_group, check_group_bounds};
+pub use group::{
+    GroupConfigs, ShareGroupConfig, StreamsGroupConfig, check_group, check_group_bounds,
+};
 pub use group_table::{group_definition, group_definitions};
 pub use offset_reset::OffsetReset;
 pub use resolve::{

@@ -192,6 +192,12 @@ macro_rules! with_api_table {
             ReadShareGroupStateSummary, 87, 0..=1, 0, 0, ReadShareGroupStateSummaryRequest,
                 ReadShareGroupStateSummaryResponse,
                 "KIP-932, KIP-1226 delivery complete count v1";
+            StreamsGroupHeartbeat, 88, 0..=0, 0, 0, StreamsGroupHeartbeatRequest,
+                StreamsGroupHeartbeatResponse,
+                "KIP-1071";
+            StreamsGroupDescribe, 89, 0..=0, 0, 0, StreamsGroupDescribeRequest,
+                StreamsGroupDescribeResponse,
+                "KIP-1071";
             DescribeShareGroupOffsets, 90, 0..=1, 0, 0, DescribeShareGroupOffsetsRequest,
                 DescribeShareGroupOffsetsResponse,
                 "KIP-932, KIP-1226 lag v1";

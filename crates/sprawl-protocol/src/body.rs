@@ -175,6 +175,8 @@ own_bodies! {
     ShareFetchRequest, ShareAcknowledgeRequest, ShareAcknowledgeResponse,
     DescribeShareGroupOffsetsResponse,
     WriteShareGroupStateRequest, ReadShareGroupStateSummaryResponse,
+    StreamsGroupHeartbeatRequest, StreamsGroupHeartbeatResponse,
+    StreamsGroupDescribeRequest, StreamsGroupDescribeResponse,
 }
 
 impl Body for InitProducerIdRequest {

@@ -6,8 +6,9 @@
 //! ids), `DescribeLogDirs` v5 (cordoned directories), `WriteTxnMarkers` v2 (transaction version),
 //! `InitProducerId` v6 (two-phase commit),
 //! `ShareFetch` and `ShareAcknowledge` v2 (acquire modes, renewal), `DescribeShareGroupOffsets`,
-//! `WriteShareGroupState` and `ReadShareGroupStateSummary` v1 (lag). `ListOffsets` v11 is v10 on
-//! the wire (KIP-1023 only adds a special timestamp).
+//! `WriteShareGroupState` and `ReadShareGroupStateSummary` v1 (lag), `StreamsGroupHeartbeat` and
+//! `StreamsGroupDescribe` (streams groups). `ListOffsets` v11 is v10 on the wire (KIP-1023 only adds
+//! a special timestamp).
 
 pub use kafka_protocol::messages::api_versions_response::{
     ApiVersion, FinalizedFeatureKey, SupportedFeatureKey,
@@ -32,6 +33,10 @@ pub mod read_share_group_state_summary_response;
 pub mod share_acknowledge_request;
 pub mod share_acknowledge_response;
 pub mod share_fetch_request;
+pub mod streams_group_describe_request;
+pub mod streams_group_describe_response;
+pub mod streams_group_heartbeat_request;
+pub mod streams_group_heartbeat_response;
 pub mod write_share_group_state_request;
 pub mod write_txn_markers_request;
 
@@ -48,5 +53,9 @@ pub use read_share_group_state_summary_response::ReadShareGroupStateSummaryRespo
 pub use share_acknowledge_request::ShareAcknowledgeRequest;
 pub use share_acknowledge_response::ShareAcknowledgeResponse;
 pub use share_fetch_request::ShareFetchRequest;
+pub use streams_group_describe_request::StreamsGroupDescribeRequest;
+pub use streams_group_describe_response::StreamsGroupDescribeResponse;
+pub use streams_group_heartbeat_request::StreamsGroupHeartbeatRequest;
+pub use streams_group_heartbeat_response::StreamsGroupHeartbeatResponse;
 pub use write_share_group_state_request::WriteShareGroupStateRequest;
 pub use write_txn_markers_request::WriteTxnMarkersRequest;

@@ -493,6 +493,39 @@ macro_rules! structure {
 }
 pub(crate) use structure;
 
+/// Lets structures be null in the fields that say so: a byte before the value tells.
+macro_rules! nullable {
+    ($($name:ident),*) => {$(
+        impl $crate::wire::Value for Option<$name> {
+            fn read(
+                bytes: &mut bytes::Bytes,
+                style: $crate::wire::Style,
+            ) -> Result<Self, $crate::wire::ReadError> {
+                match i8::read(bytes, style)? {
+                    -1 => Ok(None),
+                    1 => <$name as $crate::wire::Value>::read(bytes, style).map(Some),
+                    other => Err($crate::wire::ReadError::Length(other.into())),
+                }
+            }
+
+            fn write(
+                &self,
+                out: &mut bytes::BytesMut,
+                style: $crate::wire::Style,
+            ) -> Result<(), $crate::wire::TooLong> {
+                match self {
+                    None => (-1_i8).write(out, style),
+                    Some(value) => {
+                        1_i8.write(out, style)?;
+                        $crate::wire::Value::write(value, out, style)
+                    }
+                }
+            }
+        }
+    )*};
+}
+pub(crate) use nullable;
+
 /// Passes over a section of tagged fields.
 pub(crate) fn skip_tags(bytes: &mut Bytes) -> Result<(), ReadError> {
     let mut reader = Reader::new(bytes);

@@ -50,6 +50,7 @@ mod produce;
 mod quotas;
 mod settings;
 mod share;
+mod streams;
 mod telemetry;
 mod throttle;
 mod topics;

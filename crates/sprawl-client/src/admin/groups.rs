@@ -1,4 +1,4 @@
-//! Consumer groups: who is in them, what they have committed, and changing that.
+//! Groups of consumers: who is in them, what they have committed, and changing that.
 
 use std::collections::BTreeMap;
 
@@ -13,6 +13,7 @@ use sprawl_protocol::messages::{
 use sprawl_protocol::{ErrorCode, StrBytes};
 
 use super::Admin;
+use super::streams_groups::MemberTasks;
 use crate::client::topic_name;
 use crate::error::ClientError;
 use crate::group::decode_assignment;
@@ -24,7 +25,7 @@ pub struct GroupListing {
     pub group_id: String,
     /// `consumer` for consumers.
     pub protocol_type: String,
-    /// `classic` or `consumer`; empty where the broker is too old to say.
+    /// `classic`, `consumer`, `share` or `streams`; empty where the broker is too old to say.
     pub group_type: String,
     /// Its state in Kafka's words; empty where the broker is too old to say.
     pub state: String,
@@ -37,11 +38,11 @@ pub struct GroupListing {
 pub struct GroupDescription {
     /// The group's id.
     pub group_id: String,
-    /// `classic` or `consumer`.
+    /// `classic`, `consumer` or `streams`.
     pub group_type: &'static str,
     /// Its state in Kafka's words.
     pub state: String,
-    /// The epochs of a consumer group.
+    /// The epochs of a consumer or streams group.
     pub epochs: Option<GroupEpochs>,
     /// How partitions are assigned, such as `range`.
     pub assignor: String,
@@ -49,7 +50,7 @@ pub struct GroupDescription {
     pub members: Vec<GroupMember>,
 }
 
-/// The epochs of a consumer group (KIP-848).
+/// The epochs of a consumer group (KIP-848) or a streams group (KIP-1071).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct GroupEpochs {
     /// Of subscriptions and topics.
@@ -71,10 +72,12 @@ pub struct GroupMember {
     pub host: String,
     /// Its partitions, by topic.
     pub assignment: BTreeMap<String, Vec<i32>>,
-    /// In a consumer group: its epoch.
+    /// In a consumer or streams group: its epoch.
     pub epoch: Option<i32>,
-    /// In a consumer group: the partitions it should have, by topic.
+    /// In a consumer or streams group: the partitions it should have, by topic.
     pub target: Option<BTreeMap<String, Vec<i32>>>,
+    /// In a streams group: the tasks it runs.
+    pub tasks: Option<MemberTasks>,
 }
 
 /// Committed offsets by topic and partition.
@@ -112,9 +115,12 @@ impl Admin {
         Ok(groups)
     }
 
-    /// Describes one group, of either type. A group nobody knows is described as `Dead`.
+    /// Describes one classic, consumer or streams group. A group nobody knows is described as `Dead`.
     pub async fn describe_group(&self, id: &str) -> Result<GroupDescription, ClientError> {
-        match self.describe_consumer_group(id).await? {
+        if let Some(description) = self.describe_consumer_group(id).await? {
+            return Ok(description);
+        }
+        match self.describe_streams_group(id).await? {
             Some(description) => Ok(description),
             None => self.describe_classic_group(id).await,
         }
@@ -147,6 +153,7 @@ impl Admin {
             assignment: by_topic(member.assignment),
             epoch: Some(member.member_epoch),
             target: Some(by_topic(member.target_assignment)),
+            tasks: None,
         });
         Ok(Some(GroupDescription {
             group_id: id.to_owned(),
@@ -185,6 +192,7 @@ impl Admin {
                 assignment: decode_assignment(&member.member_assignment)?,
                 epoch: None,
                 target: None,
+                tasks: None,
             })
         });
         Ok(GroupDescription {

@@ -7,6 +7,7 @@ mod offsets;
 mod quotas;
 mod share_groups;
 mod storage;
+mod streams_groups;
 mod topics;
 mod transactions;
 mod values;
@@ -27,6 +28,7 @@ pub use self::offsets::OffsetsSettings;
 pub use self::quotas::QuotaSettings;
 pub use self::share_groups::{Bound, ShareCoordinatorSettings, ShareGroupLimits};
 pub use self::storage::{CleanerSettings, DiskSettings, HotSettings, JournalSettings};
+pub use self::streams_groups::StreamsGroupLimits;
 pub use self::topics::TopicDefaults;
 pub use self::transactions::TransactionLimits;
 
@@ -49,6 +51,8 @@ pub struct BrokerSettings {
     pub groups: GroupLimits,
     /// Limits of share groups.
     pub share_groups: ShareGroupLimits,
+    /// Limits of streams groups.
+    pub streams_groups: StreamsGroupLimits,
     /// The share coordinator.
     pub share_coordinator: ShareCoordinatorSettings,
     /// Committed offsets.
@@ -100,6 +104,7 @@ impl BrokerSettings {
             connections: ConnectionSettings::resolve(&values)?,
             groups: GroupLimits::resolve(&values)?,
             share_groups: ShareGroupLimits::resolve(&values)?,
+            streams_groups: StreamsGroupLimits::resolve(&values)?,
             share_coordinator: ShareCoordinatorSettings::resolve(&values)?,
             offsets: OffsetsSettings::resolve(&values)?,
             transactions: TransactionLimits::resolve(&values)?,

@@ -8,6 +8,7 @@ mod offsets;
 mod quotas;
 mod share_groups;
 mod storage;
+mod streams_groups;
 mod topics;
 mod transactions;
 
@@ -26,6 +27,7 @@ const PARTS: &[&[Definition]] = &[
     storage::TABLE,
     groups::TABLE,
     share_groups::TABLE,
+    streams_groups::TABLE,
     offsets::TABLE,
     transactions::TABLE,
     quotas::TABLE,

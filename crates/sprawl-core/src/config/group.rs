@@ -3,7 +3,7 @@
 //! Source: `GroupConfig` of Kafka's group coordinator. Bounds that a broker sets count when a
 //! setting is made and again when it is used, since they may change between.
 
-use super::broker_settings::{Bound, ShareGroupLimits};
+use super::broker_settings::{Bound, ShareGroupLimits, StreamsGroupLimits};
 use super::definition::Value;
 use super::error::{ConfigError, nearest};
 use super::group_table::{group_definition, group_definitions};
@@ -86,14 +86,41 @@ impl<'a> GroupConfigs<'a> {
         self.value(name).or_else(default)
     }
 
+    /// A number that was set on the group, or the broker's, within the bounds of the broker.
+    fn within(&self, name: &str, bound: Bound) -> i32 {
+        let set = self
+            .integer(name)
+            .and_then(|value| i32::try_from(value).ok());
+        set.map_or(bound.default, |value| value.clamp(bound.min, bound.max))
+    }
+
+    /// The settings of a streams group, within the bounds of the broker.
+    pub fn streams(&self, limits: &StreamsGroupLimits) -> StreamsGroupConfig {
+        let delay = Bound {
+            default: limits.initial_rebalance_delay_ms,
+            min: 0,
+            max: i32::MAX,
+        };
+        StreamsGroupConfig {
+            session_timeout_ms: self
+                .within("streams.session.timeout.ms", limits.session_timeout_ms),
+            heartbeat_interval_ms: self.within(
+                "streams.heartbeat.interval.ms",
+                limits.heartbeat_interval_ms,
+            ),
+            assignment_interval_ms: self.within(
+                "streams.assignment.interval.ms",
+                limits.assignment_interval_ms,
+            ),
+            standby_replica_count: self
+                .within("streams.num.standby.replicas", limits.standby_replica_count),
+            initial_rebalance_delay_ms: self.within("streams.initial.rebalance.delay.ms", delay),
+        }
+    }
+
     /// The settings of a share group, within the bounds of the broker.
     pub fn share(&self, limits: &ShareGroupLimits) -> ShareGroupConfig {
-        let within = |name: &str, bound: Bound| {
-            let set = self
-                .integer(name)
-                .and_then(|value| i32::try_from(value).ok());
-            set.map_or(bound.default, |value| value.clamp(bound.min, bound.max))
-        };
+        let within = |name: &str, bound: Bound| self.within(name, bound);
         let topic = self.text("errors.deadletterqueue.topic.name");
         ShareGroupConfig {
             session_timeout_ms: within("share.session.timeout.ms", limits.session_timeout_ms),
@@ -150,6 +177,21 @@ pub struct ShareGroupConfig {
     pub dead_letters_whole: bool,
 }
 
+/// The settings in effect for a streams group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamsGroupConfig {
+    /// `streams.session.timeout.ms`
+    pub session_timeout_ms: i32,
+    /// `streams.heartbeat.interval.ms`
+    pub heartbeat_interval_ms: i32,
+    /// `streams.assignment.interval.ms`
+    pub assignment_interval_ms: i32,
+    /// `streams.num.standby.replicas`
+    pub standby_replica_count: i32,
+    /// `streams.initial.rebalance.delay.ms`
+    pub initial_rebalance_delay_ms: i32,
+}
+
 /// Checks settings made on a group against the bounds of a broker, and against each other.
 pub fn check_group_bounds(
     settings: &ConfigMap,
@@ -165,6 +207,18 @@ pub fn check_group_bounds(
                 expected: format!("{low} to {high}, as {min} and {max} say"),
             });
         }
+    }
+    let (replicas, max) = (
+        "streams.num.standby.replicas",
+        "group.streams.max.standby.replicas",
+    );
+    let (count, high) = (effective(replicas, settings, layers)?, bound(max, layers)?);
+    if count > high {
+        return Err(ConfigError::Invalid {
+            name: replicas.to_owned(),
+            value: count.to_string(),
+            expected: format!("0 to {high}, as {max} says"),
+        });
     }
     for (shorter, longer) in SHORTER {
         let (short, long) = (
@@ -221,6 +275,21 @@ const BOUNDS: &[(&str, &str, &str)] = &[
         "group.share.min.session.timeout.ms",
         "group.share.max.session.timeout.ms",
     ),
+    (
+        "streams.assignment.interval.ms",
+        "group.streams.min.assignment.interval.ms",
+        "group.streams.max.assignment.interval.ms",
+    ),
+    (
+        "streams.heartbeat.interval.ms",
+        "group.streams.min.heartbeat.interval.ms",
+        "group.streams.max.heartbeat.interval.ms",
+    ),
+    (
+        "streams.session.timeout.ms",
+        "group.streams.min.session.timeout.ms",
+        "group.streams.max.session.timeout.ms",
+    ),
 ];
 
 /// Group settings of which the first must stay below the second.
@@ -230,6 +299,10 @@ const SHORTER: &[(&str, &str)] = &[
         "consumer.session.timeout.ms",
     ),
     ("share.heartbeat.interval.ms", "share.session.timeout.ms"),
+    (
+        "streams.heartbeat.interval.ms",
+        "streams.session.timeout.ms",
+    ),
 ];
 
 fn effective(

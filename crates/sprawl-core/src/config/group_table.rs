@@ -128,4 +128,39 @@ const TABLE: &[Definition] = &[
         &[],
         "How much longer a record rests after each further delivery.",
     ),
+    group(
+        "streams.assignment.interval.ms",
+        (Int, "1000", Rule::Between(0, INT_MAX)),
+        &["group.streams.assignment.interval.ms"],
+        "How long this streams group keeps an assignment at least; 0 assigns anew at once. Within \
+         the bounds of the broker.",
+    ),
+    group(
+        "streams.heartbeat.interval.ms",
+        (Int, "5000", Rule::Between(1, INT_MAX)),
+        &["group.streams.heartbeat.interval.ms"],
+        "How often the members of this streams group (KIP-1071) beat. Within the bounds of the \
+         broker.",
+    ),
+    group(
+        "streams.initial.rebalance.delay.ms",
+        (Int, "3000", Rule::Between(0, INT_MAX)),
+        &["group.streams.initial.rebalance.delay.ms"],
+        "How long this streams group, if it is empty, waits for more members before its first \
+         assignment.",
+    ),
+    group(
+        "streams.num.standby.replicas",
+        (Int, "0", Rule::Between(0, INT_MAX)),
+        &["group.streams.num.standby.replicas"],
+        "How many standby tasks each stateful task of this streams group has, where there are \
+         processes for them. Within the bound of the broker.",
+    ),
+    group(
+        "streams.session.timeout.ms",
+        (Int, "45000", Rule::Between(1, INT_MAX)),
+        &["group.streams.session.timeout.ms"],
+        "How long a member of this streams group may be silent before it is given up. Within the \
+         bounds of the broker.",
+    ),
 ];

@@ -110,7 +110,10 @@ const PREFIXES: &[(&str, &str)] = &[
         "group.share.min.assignment.",
         "share groups are assigned at once; remove it",
     ),
-    ("group.streams.", NOT_SERVED),
+    (
+        "group.streams.assignor",
+        "streams groups have one assignor; remove it",
+    ),
     ("initial.broker.registration.", ONE_BINARY),
     ("inter.broker.", REPLICATION),
     ("internal.", OWN_LOG),

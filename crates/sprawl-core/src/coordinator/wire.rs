@@ -66,6 +66,10 @@ impl<'a> Reader<'a> {
         Ok(i16::from_be_bytes(self.array()?))
     }
 
+    pub(crate) fn uint16(&mut self) -> Result<u16, RecordError> {
+        Ok(u16::from_be_bytes(self.array()?))
+    }
+
     pub(crate) fn int32(&mut self) -> Result<i32, RecordError> {
         Ok(i32::from_be_bytes(self.array()?))
     }
@@ -210,6 +214,13 @@ impl Writer {
         }
     }
 
+    /// Writes the content of a tagged field for [`Self::tag_list`].
+    pub(crate) fn content(write: impl FnOnce(&mut Self)) -> Vec<u8> {
+        let mut field = Self::field();
+        write(&mut field);
+        field.bytes.to_vec()
+    }
+
     pub(crate) fn int8(&mut self, value: i8) -> &mut Self {
         self.bytes.put_i8(value);
         self
@@ -217,6 +228,11 @@ impl Writer {
 
     pub(crate) fn int16(&mut self, value: i16) -> &mut Self {
         self.bytes.put_i16(value);
+        self
+    }
+
+    pub(crate) fn uint16(&mut self, value: u16) -> &mut Self {
+        self.bytes.put_u16(value);
         self
     }
 

@@ -13,11 +13,15 @@ use super::request::OffsetCommitRequest;
 use super::shard::Context;
 use super::share::{self, ShareGroup};
 use super::state::{GroupState, GroupType};
+use super::streams::{self, StreamsGroup};
 use crate::coordinator::Now;
 use crate::coordinator::Record;
 
 /// The protocol type of share groups in lists.
 const SHARE_PROTOCOL_TYPE: &str = "share";
+
+/// The protocol type of streams groups in lists.
+const STREAMS_PROTOCOL_TYPE: &str = "streams";
 
 /// A group.
 #[derive(Clone, Debug)]
@@ -25,6 +29,7 @@ pub(super) enum Group {
     Classic(ClassicGroup),
     Consumer(ConsumerGroup),
     Share(ShareGroup),
+    Streams(StreamsGroup),
 }
 
 impl Group {
@@ -36,14 +41,14 @@ impl Group {
     pub(super) fn as_classic(&self) -> Option<&ClassicGroup> {
         match self {
             Self::Classic(group) => Some(group),
-            Self::Consumer(_) | Self::Share(_) => None,
+            Self::Consumer(_) | Self::Share(_) | Self::Streams(_) => None,
         }
     }
 
     pub(super) fn as_classic_mut(&mut self) -> Option<&mut ClassicGroup> {
         match self {
             Self::Classic(group) => Some(group),
-            Self::Consumer(_) | Self::Share(_) => None,
+            Self::Consumer(_) | Self::Share(_) | Self::Streams(_) => None,
         }
     }
 
@@ -52,6 +57,7 @@ impl Group {
             Self::Classic(group) => &group.group_id,
             Self::Consumer(group) => &group.group_id,
             Self::Share(group) => &group.group_id,
+            Self::Streams(group) => &group.group_id,
         }
     }
 
@@ -60,6 +66,7 @@ impl Group {
             Self::Classic(_) => GroupType::Classic,
             Self::Consumer(_) => GroupType::Consumer,
             Self::Share(_) => GroupType::Share,
+            Self::Streams(_) => GroupType::Streams,
         }
     }
 
@@ -68,6 +75,7 @@ impl Group {
             Self::Classic(group) => group.state().into(),
             Self::Consumer(group) => group.state(),
             Self::Share(group) => group.state(),
+            Self::Streams(group) => group.state(),
         }
     }
 
@@ -77,6 +85,7 @@ impl Group {
             Self::Classic(group) => group.protocol_type.as_deref().unwrap_or(""),
             Self::Consumer(_) => CONSUMER_PROTOCOL_TYPE,
             Self::Share(_) => SHARE_PROTOCOL_TYPE,
+            Self::Streams(_) => STREAMS_PROTOCOL_TYPE,
         }
     }
 
@@ -86,6 +95,7 @@ impl Group {
             Self::Classic(group) => group.is_subscribed_to(topic),
             Self::Consumer(group) => group.is_subscribed_to(topic),
             Self::Share(group) => group.is_subscribed_to(topic),
+            Self::Streams(group) => group.is_subscribed_to(topic),
         }
     }
 
@@ -98,6 +108,7 @@ impl Group {
         match self {
             Self::Classic(group) => group.check_commit(cx, request),
             Self::Consumer(group) => group.check_commit(cx, request),
+            Self::Streams(group) => group.check_commit(request),
             // Share groups have no offsets of this kind.
             Self::Share(_) => Err(GroupError::GroupIdNotFound),
         }
@@ -109,7 +120,10 @@ impl Group {
             Self::Classic(group) => group.check_delete(),
             Self::Consumer(group) if group.members.is_empty() => Ok(()),
             Self::Share(group) if group.is_empty() => Ok(()),
-            Self::Consumer(_) | Self::Share(_) => Err(GroupError::NonEmptyGroup),
+            Self::Streams(group) if group.is_empty() => Ok(()),
+            Self::Consumer(_) | Self::Share(_) | Self::Streams(_) => {
+                Err(GroupError::NonEmptyGroup)
+            }
         }
     }
 
@@ -118,7 +132,7 @@ impl Group {
         match self {
             Self::Classic(group) => group.check_offset_delete(),
             // Members that use a topic protect it, and nothing else.
-            Self::Consumer(_) => Ok(()),
+            Self::Consumer(_) | Self::Streams(_) => Ok(()),
             Self::Share(_) => Err(GroupError::GroupIdNotFound),
         }
     }
@@ -127,7 +141,9 @@ impl Group {
     pub(super) fn retained_since_ms(&self, committed: &CommittedOffset) -> Option<i64> {
         match self {
             Self::Classic(group) => group.retained_since_ms(committed),
-            Self::Consumer(_) | Self::Share(_) => Some(committed.commit_timestamp_ms),
+            Self::Consumer(_) | Self::Share(_) | Self::Streams(_) => {
+                Some(committed.commit_timestamp_ms)
+            }
         }
     }
 
@@ -145,6 +161,11 @@ impl Group {
                 let each = records.iter();
                 each.map(|record| record.encode(&group.group_id)).collect()
             }
+            Self::Streams(group) => {
+                let records = group.tombstones();
+                let each = records.iter();
+                each.map(|record| record.encode(&group.group_id)).collect()
+            }
         }
     }
 
@@ -157,6 +178,7 @@ impl Group {
         match self {
             Self::Classic(_) => Ok(()),
             Self::Consumer(group) => group.check_fetch(member_id, member_epoch),
+            Self::Streams(group) => group.check_fetch(member_id, member_epoch),
             Self::Share(_) => Err(GroupError::GroupIdNotFound),
         }
     }
@@ -167,6 +189,7 @@ impl Group {
             Self::Classic(group) => group.on_loaded(cx),
             Self::Consumer(group) => start_sessions(group, cx),
             Self::Share(group) => share::start_sessions(group, cx),
+            Self::Streams(group) => streams::start_sessions(group, cx),
         }
     }
 
@@ -178,7 +201,15 @@ impl Group {
                 group.transition(cx.now, ClassicState::Dead);
             }
             // Its replies wait for appends, and nothing else.
-            Self::Consumer(_) | Self::Share(_) => {}
+            Self::Consumer(_) | Self::Share(_) | Self::Streams(_) => {}
+        }
+    }
+
+    /// The group is back after a change that the log refused; its timers were cancelled.
+    pub(super) fn on_restored(&mut self) {
+        match self {
+            Self::Streams(group) => group.forget_conclusions(),
+            Self::Classic(_) | Self::Consumer(_) | Self::Share(_) => {}
         }
     }
 
@@ -199,6 +230,11 @@ impl Group {
                 }
             }
             Self::Share(group) => {
+                for timer in group.timers() {
+                    cx.cancel_timer(timer);
+                }
+            }
+            Self::Streams(group) => {
                 for timer in group.timers() {
                     cx.cancel_timer(timer);
                 }

@@ -10,6 +10,7 @@ use super::offsets::{CommittedOffset, OffsetEntry};
 use super::shard::GroupShard;
 use super::share::DescribedShareGroup;
 use super::state::{GroupState, GroupType};
+use super::streams::DescribedStreamsGroup;
 
 /// A group in a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +49,9 @@ impl GroupShard {
     pub fn describe_consumer(&self, group_id: &str) -> Result<DescribedConsumerGroup, GroupError> {
         match self.groups.get(group_id) {
             Some(Group::Consumer(group)) => Ok(group.describe()),
-            Some(Group::Classic(_) | Group::Share(_)) | None => Err(GroupError::GroupIdNotFound),
+            Some(Group::Classic(_) | Group::Share(_) | Group::Streams(_)) | None => {
+                Err(GroupError::GroupIdNotFound)
+            }
         }
     }
 
@@ -56,7 +59,19 @@ impl GroupShard {
     pub fn describe_share(&self, group_id: &str) -> Result<DescribedShareGroup, GroupError> {
         match self.groups.get(group_id) {
             Some(Group::Share(group)) => Ok(group.describe()),
-            Some(Group::Classic(_) | Group::Consumer(_)) | None => Err(GroupError::GroupIdNotFound),
+            Some(Group::Classic(_) | Group::Consumer(_) | Group::Streams(_)) | None => {
+                Err(GroupError::GroupIdNotFound)
+            }
+        }
+    }
+
+    /// Describes a streams group.
+    pub fn describe_streams(&self, group_id: &str) -> Result<DescribedStreamsGroup, GroupError> {
+        match self.groups.get(group_id) {
+            Some(Group::Streams(group)) => Ok(group.describe()),
+            Some(Group::Classic(_) | Group::Consumer(_) | Group::Share(_)) | None => {
+                Err(GroupError::GroupIdNotFound)
+            }
         }
     }
 

@@ -10,6 +10,7 @@ use super::request::{
     Response, SyncRequest,
 };
 use super::share::{ShareHeartbeat, ShareStates};
+use super::streams::StreamsHeartbeat;
 use crate::coordinator::{AppendId, AppendOutcome, Event, Token};
 use crate::metadata::MetadataImage;
 use crate::partition::EndTxn;
@@ -78,6 +79,8 @@ pub enum Input {
     ShareHeartbeat(Token, ShareHeartbeat),
     /// States of a share group's partitions were begun or deleted.
     ShareStates(Token, String, ShareStates),
+    /// A StreamsGroupHeartbeat request.
+    StreamsHeartbeat(Token, StreamsHeartbeat),
     /// A LeaveGroup request.
     Leave(Token, LeaveRequest),
     /// An OffsetCommit request.

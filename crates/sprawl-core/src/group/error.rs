@@ -58,6 +58,12 @@ pub enum GroupError {
         /// Which rule.
         reason: &'static str,
     },
+    /// No cluster has topics that the topology could run with.
+    #[error("{reason}")]
+    StreamsInvalidTopology {
+        /// What is wrong with it.
+        reason: &'static str,
+    },
     /// The member's epoch is not the coordinator's: it must give up its partitions and join again.
     #[error("member epoch differs from the coordinator's; join again without partitions")]
     FencedMemberEpoch,

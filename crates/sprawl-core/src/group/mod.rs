@@ -34,6 +34,7 @@ mod settings;
 mod shard;
 mod share;
 mod state;
+mod streams;
 #[cfg(test)]
 mod tests;
 
@@ -60,3 +61,8 @@ pub use share::{
     StatePartitions,
 };
 pub use state::{GroupState, GroupType};
+pub use streams::{
+    CopartitionGroup, DescribedStreamsGroup, DescribedStreamsMember, DescribedTopology,
+    EndpointPartitions, InternalTopic, StreamsBeat, StreamsHeartbeat, StreamsStatus,
+    StreamsStatusCode, Subtopology, TaskIds, Tasks, Topology, UserEndpoint,
+};

@@ -9,6 +9,7 @@ use sprawl_model::ProducerIdAndEpoch;
 use super::consumer::ConsumerBeat;
 use super::error::GroupError;
 use super::share::ShareBeat;
+use super::streams::StreamsBeat;
 
 /// Whether a new dynamic member must join a second time with its new id (JoinGroup v4, KIP-394).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -194,6 +195,8 @@ pub enum Response {
     ShareHeartbeat(Result<ShareBeat, GroupError>),
     /// To a change of share states.
     ShareStates(Result<(), GroupError>),
+    /// To a StreamsGroupHeartbeat.
+    StreamsHeartbeat(Result<StreamsBeat, GroupError>),
     /// To LeaveGroup.
     Leave(Result<Vec<LeftMember>, GroupError>),
     /// To OffsetCommit: one result a partition.

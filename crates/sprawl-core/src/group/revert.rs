@@ -5,6 +5,7 @@ use super::consumer::ConsumerRecord;
 use super::error::GroupError;
 use super::shard::{Context, Groups};
 use super::share::ShareRecord;
+use super::streams::StreamsRecord;
 
 /// What undoes one change to the groups of a shard.
 #[derive(Debug)]
@@ -22,6 +23,13 @@ pub(super) enum Revert {
         group_id: String,
         /// The record.
         record: ShareRecord,
+    },
+    /// The record of a streams group that restores what another has replaced.
+    Streams {
+        /// The group.
+        group_id: String,
+        /// The record.
+        record: Box<StreamsRecord>,
     },
     /// The record of a consumer group that restores what another has replaced.
     Consumer {
@@ -43,7 +51,10 @@ pub(super) fn revert(
         match each {
             Revert::Group { group_id, before } => {
                 let undone = match before {
-                    Some(before) => groups.insert(group_id, *before),
+                    Some(mut before) => {
+                        before.on_restored();
+                        groups.insert(group_id, *before)
+                    }
                     None => groups.remove(&group_id),
                 };
                 if let Some(Group::Classic(mut undone)) = undone {
@@ -53,6 +64,12 @@ pub(super) fn revert(
             Revert::Share { group_id, record } => {
                 if let Some(Group::Share(group)) = groups.get_mut(&group_id) {
                     group.apply(record);
+                }
+            }
+            Revert::Streams { group_id, record } => {
+                if let Some(Group::Streams(group)) = groups.get_mut(&group_id) {
+                    group.apply(*record);
+                    group.forget_conclusions();
                 }
             }
             Revert::Consumer { group_id, record } => {

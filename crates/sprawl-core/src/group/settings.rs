@@ -2,7 +2,7 @@
 //!
 //! Source: Kafka's broker settings of the same meaning; the defaults are Kafka's.
 
-use crate::config::ShareGroupLimits;
+use crate::config::{ShareGroupLimits, StreamsGroupLimits};
 
 /// Limits and delays of the group coordinator.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub struct GroupSettings {
     pub consumer: ConsumerGroupSettings,
     /// Share groups.
     pub share: ShareGroupLimits,
+    /// Streams groups.
+    pub streams: StreamsGroupLimits,
     /// `offset.metadata.max.bytes`, counted in UTF-16 units as Kafka does.
     pub offset_metadata_size_max: usize,
     /// `offsets.retention.minutes`, in milliseconds.
@@ -40,6 +42,7 @@ impl Default for GroupSettings {
             new_member_join_timeout_ms: 5 * 60 * 1_000,
             consumer: ConsumerGroupSettings::default(),
             share: ShareGroupLimits::default(),
+            streams: StreamsGroupLimits::default(),
             offset_metadata_size_max: 4_096,
             offsets_retention_ms: 7 * 24 * 60 * 60 * 1_000,
             offsets_retention_check_interval_ms: 600_000,

@@ -33,6 +33,10 @@ use super::share::{
     ShareGroup, ShareRecord, on_share_heartbeat, on_share_member_timeout, on_share_states,
 };
 use super::state::GroupState;
+use super::streams::{
+    StreamsGroup, StreamsRecord, on_initial_delay_over, on_streams_heartbeat,
+    on_streams_member_timeout, on_streams_rebalance_timeout,
+};
 use crate::coordinator::{
     AppendId, AppendOutcome, BatchKind, Machine, Now, Record, RecordError, Replayed, Token,
 };
@@ -330,6 +334,9 @@ impl Machine for GroupShard {
             Input::ShareHeartbeat(token, request) => {
                 on_share_heartbeat(groups, cx, token, request);
             }
+            Input::StreamsHeartbeat(token, request) => {
+                on_streams_heartbeat(groups, cx, token, request);
+            }
             Input::ShareStates(token, group_id, change) => {
                 on_share_states(groups, cx, token, (&group_id, change));
             }
@@ -363,6 +370,10 @@ impl GroupShard {
         }
         if let Some((group_id, record)) = ShareRecord::decode(record)? {
             replay_share(&mut self.groups, group_id, record);
+            return Ok(Replayed::Applied);
+        }
+        if let Some((group_id, record)) = StreamsRecord::decode(record)? {
+            replay_streams(&mut self.groups, group_id, record);
             return Ok(Replayed::Applied);
         }
         match RecordKey::decode(&record.key)? {
@@ -469,6 +480,26 @@ fn replay_share(groups: &mut Groups, group_id: String, record: ShareRecord) {
     }
 }
 
+/// As [`replay_consumer`].
+fn replay_streams(groups: &mut Groups, group_id: String, record: StreamsRecord) {
+    if let StreamsRecord::Group(None) = record {
+        if let Some(Group::Streams(_)) = groups.get(&group_id) {
+            groups.remove(&group_id);
+        }
+        return;
+    }
+    if !matches!(groups.get(&group_id), Some(Group::Streams(_))) {
+        if record.is_tombstone() {
+            return;
+        }
+        let group = Group::Streams(StreamsGroup::new(&group_id));
+        groups.insert(group_id.clone(), group);
+    }
+    if let Some(Group::Streams(group)) = groups.get_mut(&group_id) {
+        group.apply(record);
+    }
+}
+
 fn on_loaded(groups: &mut Groups, offsets: &Offsets, cx: &mut Context<'_>) {
     // A log cut short of a group's last records can hold offsets whose group is gone.
     for group_id in offsets.group_ids() {
@@ -507,6 +538,7 @@ fn refused(response: Response, error: GroupError) -> Response {
         Response::ConsumerHeartbeat(_) => Response::ConsumerHeartbeat(Err(error)),
         Response::ShareHeartbeat(_) => Response::ShareHeartbeat(Err(error)),
         Response::ShareStates(_) => Response::ShareStates(Err(error)),
+        Response::StreamsHeartbeat(_) => Response::StreamsHeartbeat(Err(error)),
         Response::Leave(_) => Response::Leave(Err(error)),
         Response::OffsetCommit(_) => Response::OffsetCommit(Err(error)),
         Response::OffsetDelete(_) => Response::OffsetDelete(Err(error)),
@@ -533,12 +565,16 @@ fn on_timer(groups: &mut Groups, offsets: &Offsets, cx: &mut Context<'_>, timer:
             Some(Group::Classic(group)) => on_session_timeout(group, cx, &member_id),
             Some(Group::Consumer(_)) => on_member_timeout(groups, cx, &group_id, &member_id),
             Some(Group::Share(group)) => on_share_member_timeout(group, cx, &member_id),
+            Some(Group::Streams(group)) => on_streams_member_timeout(group, cx, &member_id),
             None => {}
         },
         TimerId::Rebalance {
             group_id,
             member_id,
-        } => on_rebalance_timeout(groups, cx, &group_id, &member_id),
+        } => match groups.get_mut(&group_id) {
+            Some(Group::Streams(group)) => on_streams_rebalance_timeout(group, cx, &member_id),
+            _ => on_rebalance_timeout(groups, cx, &group_id, &member_id),
+        },
         TimerId::MemberJoin {
             group_id,
             member_id,
@@ -547,11 +583,11 @@ fn on_timer(groups: &mut Groups, offsets: &Offsets, cx: &mut Context<'_>, timer:
             group_id,
             member_id,
         } => on_member_timeout(groups, cx, &group_id, &member_id),
-        TimerId::Join { group_id } => {
-            if let Some(group) = classic(groups, &group_id) {
-                group.on_join_timeout(cx);
-            }
-        }
+        TimerId::Join { group_id } => match groups.get_mut(&group_id) {
+            Some(Group::Classic(group)) => group.on_join_timeout(cx),
+            Some(Group::Streams(group)) => on_initial_delay_over(group, cx),
+            Some(Group::Consumer(_) | Group::Share(_)) | None => {}
+        },
         TimerId::Sync { group_id } => {
             if let Some(group) = classic(groups, &group_id) {
                 group.on_sync_timeout(cx);
@@ -648,7 +684,8 @@ fn after_append(groups: &mut Groups, cx: &mut Context<'_>, after: AfterAppend, s
 }
 
 fn restore(groups: &mut Groups, deleted: Vec<Group>) {
-    for group in deleted {
+    for mut group in deleted {
+        group.on_restored();
         groups.entry(group.group_id().to_owned()).or_insert(group);
     }
 }

@@ -11,6 +11,8 @@ pub enum GroupType {
     Consumer,
     /// ShareGroupHeartbeat (KIP-932).
     Share,
+    /// StreamsGroupHeartbeat (KIP-1071).
+    Streams,
 }
 
 impl GroupType {
@@ -20,6 +22,7 @@ impl GroupType {
             Self::Classic => "classic",
             Self::Consumer => "consumer",
             Self::Share => "share",
+            Self::Streams => "streams",
         }
     }
 }
@@ -47,11 +50,13 @@ pub enum GroupState {
     Assigning,
     /// Members have yet to reach their target assignments.
     Reconciling,
+    /// The topics of a streams group's topology are not as they should be.
+    NotReady,
 }
 
 impl GroupState {
     /// Every state, in the order Kafka lists them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::PreparingRebalance,
         Self::CompletingRebalance,
         Self::Stable,
@@ -59,6 +64,7 @@ impl GroupState {
         Self::Empty,
         Self::Assigning,
         Self::Reconciling,
+        Self::NotReady,
     ];
 
     /// The name on the wire.
@@ -71,6 +77,7 @@ impl GroupState {
             Self::Empty => "Empty",
             Self::Assigning => "Assigning",
             Self::Reconciling => "Reconciling",
+            Self::NotReady => "NotReady",
         }
     }
 }

@@ -576,6 +576,55 @@ pub(super) const TABLE: [Layouts; ApiKey::ALL.len()] = [
              delivery_complete_count:i32@1+}]}]",
     },
     Layouts {
+        key: ApiKey::StreamsGroupHeartbeat,
+        request: "group_id:str member_id:str member_epoch:i32 endpoint_information_epoch:i32 \
+             instance_id:str? rack_id:str? rebalance_timeout_ms:i32 topology:{epoch:i32 \
+             subtopologies:[{subtopology_id:str source_topics:[str] source_topic_regex:[str] \
+             state_changelog_topics:[{name:str partitions:i32 replication_factor:i16 \
+             topic_configs:[{key:str value:str}]}] repartition_sink_topics:[str] \
+             repartition_source_topics:[{name:str partitions:i32 replication_factor:i16 \
+             topic_configs:[{key:str value:str}]}] copartition_groups:[{source_topics:[i16] \
+             source_topic_regex:[i16] repartition_source_topics:[i16]}]}]}? \
+             active_tasks:[{subtopology_id:str partitions:[i32]}]? \
+             standby_tasks:[{subtopology_id:str partitions:[i32]}]? \
+             warmup_tasks:[{subtopology_id:str partitions:[i32]}]? process_id:str? \
+             user_endpoint:{host:str port:i16}? client_tags:[{key:str value:str}]? \
+             task_offsets:[{subtopology_id:str partition:i32 offset:i64}]? \
+             task_end_offsets:[{subtopology_id:str partition:i32 offset:i64}]? \
+             shutdown_application:bool",
+        response: "throttle_time_ms:i32 error_code:i16 error_message:str? member_id:str \
+             member_epoch:i32 heartbeat_interval_ms:i32 acceptable_recovery_lag:i32 \
+             task_offset_interval_ms:i32 status:[{status_code:i8 status_detail:str}]? \
+             active_tasks:[{subtopology_id:str partitions:[i32]}]? \
+             standby_tasks:[{subtopology_id:str partitions:[i32]}]? \
+             warmup_tasks:[{subtopology_id:str partitions:[i32]}]? \
+             endpoint_information_epoch:i32 partitions_by_user_endpoint:[{user_endpoint:{host:str \
+             port:i16} active_partitions:[{topic:str partitions:[i32]}] \
+             standby_partitions:[{topic:str partitions:[i32]}]}]?",
+    },
+    Layouts {
+        key: ApiKey::StreamsGroupDescribe,
+        request: "group_ids:[str] include_authorized_operations:bool",
+        response: "throttle_time_ms:i32 groups:[{error_code:i16 error_message:str? group_id:str \
+             group_state:str group_epoch:i32 assignment_epoch:i32 topology:{epoch:i32 \
+             subtopologies:[{subtopology_id:str source_topics:[str] \
+             repartition_sink_topics:[str] state_changelog_topics:[{name:str partitions:i32 \
+             replication_factor:i16 topic_configs:[{key:str value:str}]}] \
+             repartition_source_topics:[{name:str partitions:i32 replication_factor:i16 \
+             topic_configs:[{key:str value:str}]}]}]?}? members:[{member_id:str \
+             member_epoch:i32 instance_id:str? rack_id:str? client_id:str client_host:str \
+             topology_epoch:i32 process_id:str user_endpoint:{host:str port:i16}? \
+             client_tags:[{key:str value:str}] task_offsets:[{subtopology_id:str \
+             partition:i32 offset:i64}] task_end_offsets:[{subtopology_id:str partition:i32 \
+             offset:i64}] assignment:{active_tasks:[{subtopology_id:str partitions:[i32]}] \
+             standby_tasks:[{subtopology_id:str partitions:[i32]}] \
+             warmup_tasks:[{subtopology_id:str partitions:[i32]}]} \
+             target_assignment:{active_tasks:[{subtopology_id:str partitions:[i32]}] \
+             standby_tasks:[{subtopology_id:str partitions:[i32]}] \
+             warmup_tasks:[{subtopology_id:str partitions:[i32]}]} is_classic:bool}] \
+             authorized_operations:i32}]",
+    },
+    Layouts {
         key: ApiKey::DescribeShareGroupOffsets,
         request: "groups:[{group_id:str topics:[{topic_name:str partitions:[i32]}]?}]",
         response: "throttle_time_ms:i32 groups:[{group_id:str topics:[{topic_name:str \

@@ -1,4 +1,4 @@
-//! `sprawl group`: consumer groups, their lag and their offsets.
+//! `sprawl group`: groups of consumers and of Kafka Streams, their lag and their offsets.
 
 mod reset;
 
@@ -137,19 +137,20 @@ struct Lag {
     group: String,
     group_type: &'static str,
     state: String,
-    /// Of a consumer group.
+    /// Of a consumer or streams group.
     group_epoch: Option<i32>,
-    /// Of a consumer group: the epoch of the target assignment.
+    /// Of a consumer or streams group: the epoch of the target assignment.
     assignment_epoch: Option<i32>,
     assignor: String,
     member_count: usize,
     total_lag: i64,
     partitions: Vec<PartitionLag>,
-    /// Of a consumer group.
+    /// Of a consumer or streams group.
     members: Vec<MemberEpoch>,
 }
 
-/// Where a member of a consumer group stands on its way to its target.
+/// Where a member of a consumer group stands on its way to its target, in partitions by topic; of a
+/// streams group in tasks by subtopology.
 #[derive(Debug, Serialize)]
 struct MemberEpoch {
     member: String,
@@ -199,11 +200,15 @@ async fn lag(admin: &Admin, group: &str) -> Result<Lag, ClientError> {
     });
     let partitions: Vec<PartitionLag> = partitions.collect();
     let members = description.members.iter().filter_map(|member| {
+        let (assignment, target) = match &member.tasks {
+            Some(tasks) => (&tasks.has, &tasks.target),
+            None => (&member.assignment, member.target.as_ref()?),
+        };
         Some(MemberEpoch {
             member: member.member_id.clone(),
             epoch: member.epoch?,
-            assignment: member.assignment.clone(),
-            target: member.target.clone()?,
+            assignment: assignment.clone(),
+            target: target.clone(),
         })
     });
     let members = members.collect();
@@ -278,7 +283,7 @@ fn print(lag: &Lag) -> anyhow::Result<()> {
     print_epochs(lag)
 }
 
-/// Shows how far the members of a consumer group are from their targets.
+/// Shows how far the members of a consumer or streams group are from their targets.
 fn print_epochs(lag: &Lag) -> anyhow::Result<()> {
     let (Some(group), Some(assignment)) = (lag.group_epoch, lag.assignment_epoch) else {
         return Ok(());

@@ -32,6 +32,7 @@ pub(crate) fn of_group(error: GroupError) -> ErrorCode {
         // Retriable.
         GroupError::CoordinatorNotAvailable => ErrorCode::CoordinatorNotAvailable,
         GroupError::InvalidRequest { .. } => ErrorCode::InvalidRequest,
+        GroupError::StreamsInvalidTopology { .. } => ErrorCode::StreamsInvalidTopology,
         // The member gives up its partitions and joins afresh.
         GroupError::FencedMemberEpoch => ErrorCode::FencedMemberEpoch,
         // The client asks again with the epoch of its next heartbeat.

@@ -60,6 +60,7 @@ fn group_settings(settings: &BrokerSettings) -> GroupSettings {
         offsets_retention_check_interval_ms: whole_ms(settings.offsets.retention_check_interval),
         consumer: consumer_settings(&settings.groups.consumer),
         share: settings.share_groups.clone(),
+        streams: settings.streams_groups.clone(),
         ..GroupSettings::default()
     }
 }

@@ -1,13 +1,14 @@
 //! Settings that are fine alone and not together.
 
 use super::share_groups::SHARE_BOUNDS;
+use super::streams_groups::STREAMS_BOUNDS;
 use super::values::Values;
 use crate::config::error::ConfigError;
 
 impl Values<'_> {
     /// Settings that are fine alone and not together.
     pub(super) fn check_contradictions(&self) -> Result<(), ConfigError> {
-        for [min, default, max] in SHARE_BOUNDS {
+        for [min, default, max] in SHARE_BOUNDS.into_iter().chain(STREAMS_BOUNDS) {
             for (name, other) in [(min, default), (default, max)] {
                 let (lower, upper) = (self.integer(name)?, self.integer(other)?);
                 let expected = "the first at or below the second";
@@ -35,6 +36,10 @@ impl Values<'_> {
             (
                 "group.consumer.heartbeat.interval.ms",
                 "group.consumer.max.heartbeat.interval.ms",
+            ),
+            (
+                "group.streams.num.standby.replicas",
+                "group.streams.max.standby.replicas",
             ),
             ("message.max.bytes", "socket.request.max.bytes"),
             ("sprawl.disk.throttle.percent", "sprawl.disk.full.percent"),

@@ -96,7 +96,7 @@ impl Default for ShareGroupLimits {
 }
 
 impl Bound {
-    fn resolve(
+    pub(super) fn resolve(
         values: &Values<'_>,
         [min, default, max]: [&'static str; 3],
     ) -> Result<Self, ConfigError> {

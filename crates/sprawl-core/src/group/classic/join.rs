@@ -34,8 +34,17 @@ pub(in crate::group) fn on_join(
             return;
         }
         if request.member_id.is_empty() {
-            delete_empty_consumer_group(groups, cx, &request.group_id);
+            delete_empty_group(groups, cx, &request.group_id);
         }
+    }
+    if let Some(Group::Streams(group)) = groups.get(&request.group_id)
+        && group.is_empty()
+    {
+        if !request.member_id.is_empty() {
+            let refusal = Response::join_refused(GroupError::UnknownMemberId, request.member_id);
+            return cx.reply(token, refusal);
+        }
+        delete_empty_group(groups, cx, &request.group_id);
     }
     let last_append = cx.last_append();
     let is_new_group = !groups.contains_key(&request.group_id);
@@ -71,7 +80,7 @@ pub(in crate::group) fn on_join(
 }
 
 /// An empty group changes its type without a word.
-fn delete_empty_consumer_group(groups: &mut Groups, cx: &mut Context<'_>, group_id: &str) {
+fn delete_empty_group(groups: &mut Groups, cx: &mut Context<'_>, group_id: &str) {
     let Some(before) = groups.remove(group_id) else {
         return;
     };
@@ -80,6 +89,7 @@ fn delete_empty_consumer_group(groups: &mut Groups, cx: &mut Context<'_>, group_
         before: Some(Box::new(before.clone())),
     };
     let after = AfterAppend::Revert(vec![revert]);
+    before.cancel_timers(cx);
     cx.append(before.tombstones(), Vec::new(), after);
 }
 

@@ -35,7 +35,7 @@ pub(super) fn group_to_join(
 ) -> Result<Parts, GroupError> {
     let (mut records, consumer) = match groups.get_mut(group_id) {
         Some(Group::Consumer(_)) => return Ok(Parts::default()),
-        Some(Group::Share(_)) => return Err(GroupError::GroupIdNotFound),
+        Some(Group::Share(_) | Group::Streams(_)) => return Err(GroupError::GroupIdNotFound),
         None => (Vec::new(), ConsumerGroup::new(group_id)),
         Some(Group::Classic(classic)) if classic.state() == ClassicState::Empty => {
             let tombstone = crate::group::records::group_key(group_id).tombstone();

@@ -1,7 +1,7 @@
 //! Scenarios: each test is a script of requests, time and log events, with everything that
 //! happened.
 
-mod consumer;
+pub(super) mod consumer;
 mod delays;
 mod join;
 mod leave;

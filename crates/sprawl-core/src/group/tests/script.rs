@@ -541,6 +541,7 @@ fn show(response: &Response) -> String {
         Response::Heartbeat(Err(error)) => format!("heartbeat {error:?}"),
         Response::ShareHeartbeat(beat) => format!("{beat:?}"),
         Response::ShareStates(outcome) => format!("{outcome:?}"),
+        Response::StreamsHeartbeat(beat) => format!("{beat:?}"),
         Response::ConsumerHeartbeat(_) => unreachable!("these scripts are of classic groups"),
         Response::Leave(Err(error)) => format!("leave {error:?}"),
         Response::Leave(Ok(left)) => {

@@ -13,4 +13,4 @@ mod random;
 mod reconcile;
 mod records;
 mod static_members;
-mod world;
+pub(in crate::group) mod world;

@@ -23,22 +23,22 @@ use crate::metadata::{
 };
 
 /// The group of every test.
-pub(super) const GROUP: &str = "g";
+pub(in crate::group) const GROUP: &str = "g";
 
 /// What becomes of appends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Log {
+pub(in crate::group) enum Log {
     Takes,
     Refuses,
     Holds,
 }
 
-pub(super) struct World {
-    pub(super) settings: GroupSettings,
-    pub(super) shard: GroupShard,
-    pub(super) now: Now,
-    pub(super) log: Log,
-    pub(super) records: Vec<Record>,
+pub(in crate::group) struct World {
+    pub(in crate::group) settings: GroupSettings,
+    pub(in crate::group) shard: GroupShard,
+    pub(in crate::group) now: Now,
+    pub(in crate::group) log: Log,
+    pub(in crate::group) records: Vec<Record>,
     image: MetadataImage,
     index: u64,
     timers: BTreeMap<TimerId, u64>,
@@ -48,11 +48,11 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) fn new() -> Self {
+    pub(in crate::group) fn new() -> Self {
         Self::with(GroupSettings::default())
     }
 
-    pub(super) fn with(settings: GroupSettings) -> Self {
+    pub(in crate::group) fn with(settings: GroupSettings) -> Self {
         let mut world = Self {
             shard: GroupShard::new(settings.clone()),
             settings,
@@ -79,14 +79,14 @@ impl World {
         world
     }
 
-    fn command(&mut self, command: MetadataCommand) {
+    pub(in crate::group) fn command(&mut self, command: MetadataCommand) {
         self.index += 1;
         apply(&mut self.image, self.index, &command).expect("the test's commands are valid");
         let image = Arc::new(self.image.clone());
         self.step(Input::MetadataChanged(image));
     }
 
-    pub(super) fn create_topic(&mut self, name: &str, partition_count: i32) {
+    pub(in crate::group) fn create_topic(&mut self, name: &str, partition_count: i32) {
         let topic_id = TopicId(Uuid::from_u128(u128::from(self.index) + 1));
         self.command(MetadataCommand::CreateTopic(NewTopic {
             topic: topic(name),
@@ -99,7 +99,7 @@ impl World {
         }));
     }
 
-    pub(super) fn grow_topic(&mut self, name: &str, count: i32) {
+    pub(in crate::group) fn grow_topic(&mut self, name: &str, count: i32) {
         self.command(MetadataCommand::CreatePartitions(NewPartitions {
             topic: topic(name),
             count,
@@ -107,27 +107,27 @@ impl World {
         }));
     }
 
-    pub(super) fn delete_topic(&mut self, name: &str) {
+    pub(in crate::group) fn delete_topic(&mut self, name: &str) {
         let topic_id = self.topic_id(name).expect("a topic of the test");
         self.command(MetadataCommand::DeleteTopic { topic_id });
     }
 
-    pub(super) fn topic_id(&self, name: &str) -> Option<TopicId> {
+    pub(in crate::group) fn topic_id(&self, name: &str) -> Option<TopicId> {
         let topic = self.image.topic(TenantId::DEFAULT, name)?;
         Some(topic.id)
     }
 
-    pub(super) fn partition_count(&self, name: &str) -> Option<i32> {
+    pub(in crate::group) fn partition_count(&self, name: &str) -> Option<i32> {
         let topic = self.image.topic(TenantId::DEFAULT, name)?;
         Some(topic.partition_count())
     }
 
-    pub(super) fn topic_names(&self) -> Vec<String> {
+    pub(in crate::group) fn topic_names(&self) -> Vec<String> {
         let topics = self.image.topics(TenantId::DEFAULT);
         topics.map(|topic| topic.name.clone()).collect()
     }
 
-    pub(super) fn step(&mut self, input: Input) {
+    pub(in crate::group) fn step(&mut self, input: Input) {
         for effect in self.shard.step(self.now, input) {
             match effect {
                 Effect::Reply(token, response) => {
@@ -155,7 +155,7 @@ impl World {
     }
 
     /// Lets the log finish what it holds.
-    pub(super) fn end_appends(&mut self) {
+    pub(in crate::group) fn end_appends(&mut self) {
         if self.log == Log::Holds {
             return;
         }
@@ -177,17 +177,17 @@ impl World {
     }
 
     /// Sends a request; the reply may be yet to come.
-    pub(super) fn ask(&mut self, request: impl FnOnce(Token) -> Input) -> Token {
+    pub(in crate::group) fn ask(&mut self, request: impl FnOnce(Token) -> Input) -> Token {
         let token = self.token();
         self.step(request(token));
         token
     }
 
-    pub(super) fn reply(&mut self, token: Token) -> Option<Response> {
+    pub(in crate::group) fn reply(&mut self, token: Token) -> Option<Response> {
         self.replies.remove(&token)
     }
 
-    pub(super) fn beat(&mut self, beat: ConsumerHeartbeat) -> Result<ConsumerBeat, GroupError> {
+    pub(in crate::group) fn beat(&mut self, beat: ConsumerHeartbeat) -> Result<ConsumerBeat, GroupError> {
         let token = self.ask(|token| Input::ConsumerHeartbeat(token, beat));
         match self.reply(token) {
             Some(Response::ConsumerHeartbeat(outcome)) => outcome,
@@ -195,7 +195,7 @@ impl World {
         }
     }
 
-    pub(super) fn join(&mut self, request: JoinRequest) -> Result<Joined, JoinRefusal> {
+    pub(in crate::group) fn join(&mut self, request: JoinRequest) -> Result<Joined, JoinRefusal> {
         let token = self.ask(|token| Input::Join(token, request));
         match self.reply(token) {
             Some(Response::Join(outcome)) => outcome,
@@ -203,7 +203,7 @@ impl World {
         }
     }
 
-    pub(super) fn sync(&mut self, request: SyncRequest) -> Result<Synced, GroupError> {
+    pub(in crate::group) fn sync(&mut self, request: SyncRequest) -> Result<Synced, GroupError> {
         let token = self.ask(|token| Input::Sync(token, request));
         match self.reply(token) {
             Some(Response::Sync(outcome)) => outcome,
@@ -211,7 +211,7 @@ impl World {
         }
     }
 
-    pub(super) fn heartbeat(&mut self, member_id: &str, generation: i32) -> Result<(), GroupError> {
+    pub(in crate::group) fn heartbeat(&mut self, member_id: &str, generation: i32) -> Result<(), GroupError> {
         let request = HeartbeatRequest {
             group_id: GROUP.to_owned(),
             member_id: member_id.to_owned(),
@@ -225,26 +225,26 @@ impl World {
         }
     }
 
-    pub(super) fn describe(&self) -> DescribedConsumerGroup {
+    pub(in crate::group) fn describe(&self) -> DescribedConsumerGroup {
         self.shard
             .describe_consumer(GROUP)
             .expect("a consumer group")
     }
 
-    pub(super) fn member(&self, member_id: &str) -> Option<DescribedConsumer> {
+    pub(in crate::group) fn member(&self, member_id: &str) -> Option<DescribedConsumer> {
         let described = self.shard.describe_consumer(GROUP).ok()?;
         let mut members = described.members.into_iter();
         members.find(|member| member.member_id == member_id)
     }
 
-    pub(super) fn state(&self) -> Option<GroupState> {
+    pub(in crate::group) fn state(&self) -> Option<GroupState> {
         let mut listed = self.shard.list();
         listed
             .find(|group| group.group_id == GROUP)
             .map(|group| group.state)
     }
 
-    pub(super) fn advance(&mut self, ms: u64) {
+    pub(in crate::group) fn advance(&mut self, ms: u64) {
         let end_ms = self.now.monotonic_ms + ms;
         while let Some((timer, deadline_ms)) = self
             .timers
@@ -267,7 +267,7 @@ impl World {
     }
 
     /// The process dies and comes back with what is in the log.
-    pub(super) fn restart(&mut self) {
+    pub(in crate::group) fn restart(&mut self) {
         self.appends.clear();
         self.timers.clear();
         self.replies.clear();
@@ -277,7 +277,7 @@ impl World {
         self.step(Input::Loaded);
     }
 
-    pub(super) fn replayed(&self) -> GroupShard {
+    pub(in crate::group) fn replayed(&self) -> GroupShard {
         let mut shard = GroupShard::new(self.settings.clone());
         for record in &self.records {
             assert_eq!(
@@ -297,7 +297,7 @@ fn topic(name: &str) -> TopicRef {
 }
 
 /// A heartbeat that says nothing new.
-pub(super) fn quiet(member_id: &str, member_epoch: i32) -> ConsumerHeartbeat {
+pub(in crate::group) fn quiet(member_id: &str, member_epoch: i32) -> ConsumerHeartbeat {
     ConsumerHeartbeat {
         group_id: GROUP.to_owned(),
         member_id: member_id.to_owned(),
@@ -317,7 +317,7 @@ pub(super) fn quiet(member_id: &str, member_epoch: i32) -> ConsumerHeartbeat {
 }
 
 /// The first heartbeat of a member.
-pub(super) fn joining(member_id: &str, topics: &[&str]) -> ConsumerHeartbeat {
+pub(in crate::group) fn joining(member_id: &str, topics: &[&str]) -> ConsumerHeartbeat {
     ConsumerHeartbeat {
         rebalance_timeout_ms: Some(30_000),
         topics: Some(topics.iter().map(|topic| (*topic).to_owned()).collect()),
@@ -329,17 +329,17 @@ pub(super) fn joining(member_id: &str, topics: &[&str]) -> ConsumerHeartbeat {
 /// A client of the consumer protocol: it owns what it was last given, and gives up at once what it
 /// is no longer given.
 #[derive(Clone, Debug)]
-pub(super) struct Client {
-    pub(super) member_id: String,
-    pub(super) instance_id: Option<String>,
-    pub(super) epoch: i32,
-    pub(super) topics: BTreeSet<String>,
-    pub(super) regex: Option<String>,
-    pub(super) owned: Assignment,
+pub(in crate::group) struct Client {
+    pub(in crate::group) member_id: String,
+    pub(in crate::group) instance_id: Option<String>,
+    pub(in crate::group) epoch: i32,
+    pub(in crate::group) topics: BTreeSet<String>,
+    pub(in crate::group) regex: Option<String>,
+    pub(in crate::group) owned: Assignment,
 }
 
 impl Client {
-    pub(super) fn new(member_id: &str, topics: &[&str]) -> Self {
+    pub(in crate::group) fn new(member_id: &str, topics: &[&str]) -> Self {
         Self {
             member_id: member_id.to_owned(),
             instance_id: None,
@@ -351,7 +351,7 @@ impl Client {
     }
 
     /// The next heartbeat. Full ones are always right, and what a client sends after any doubt.
-    pub(super) fn request(&self) -> ConsumerHeartbeat {
+    pub(in crate::group) fn request(&self) -> ConsumerHeartbeat {
         ConsumerHeartbeat {
             instance_id: self.instance_id.clone(),
             rebalance_timeout_ms: Some(30_000),
@@ -362,7 +362,7 @@ impl Client {
         }
     }
 
-    pub(super) fn receive(&mut self, outcome: Result<ConsumerBeat, GroupError>) {
+    pub(in crate::group) fn receive(&mut self, outcome: Result<ConsumerBeat, GroupError>) {
         match outcome {
             Ok(beat) => {
                 self.epoch = beat.member_epoch;
@@ -379,14 +379,14 @@ impl Client {
         }
     }
 
-    pub(super) fn beat(&mut self, world: &mut World) {
+    pub(in crate::group) fn beat(&mut self, world: &mut World) {
         let outcome = world.beat(self.request());
         self.receive(outcome);
     }
 }
 
 /// A classic consumer's subscription, version 1, with what it owns.
-pub(super) fn subscription(topics: &[&str], owned: &[(&str, &[i32])]) -> Bytes {
+pub(in crate::group) fn subscription(topics: &[&str], owned: &[(&str, &[i32])]) -> Bytes {
     let mut bytes = BytesMut::new();
     let put_name = |bytes: &mut BytesMut, name: &str| {
         bytes.put_i16(i16::try_from(name.len()).unwrap());
@@ -410,7 +410,7 @@ pub(super) fn subscription(topics: &[&str], owned: &[(&str, &[i32])]) -> Bytes {
 }
 
 /// A classic consumer's assignment, version 1.
-pub(super) fn assignment(topics: &[(&str, &[i32])]) -> Bytes {
+pub(in crate::group) fn assignment(topics: &[(&str, &[i32])]) -> Bytes {
     let with_topics = subscription(&[], topics);
     let mut bytes = BytesMut::new();
     bytes.put_i16(1);
@@ -421,7 +421,7 @@ pub(super) fn assignment(topics: &[(&str, &[i32])]) -> Bytes {
     bytes.freeze()
 }
 
-pub(super) fn classic_join(member_id: &str, subscribed: Bytes) -> JoinRequest {
+pub(in crate::group) fn classic_join(member_id: &str, subscribed: Bytes) -> JoinRequest {
     JoinRequest {
         group_id: GROUP.to_owned(),
         member_id: member_id.to_owned(),
@@ -441,7 +441,7 @@ pub(super) fn classic_join(member_id: &str, subscribed: Bytes) -> JoinRequest {
     }
 }
 
-pub(super) fn classic_sync(member_id: &str, generation: i32) -> SyncRequest {
+pub(in crate::group) fn classic_sync(member_id: &str, generation: i32) -> SyncRequest {
     SyncRequest {
         group_id: GROUP.to_owned(),
         member_id: member_id.to_owned(),
@@ -454,6 +454,6 @@ pub(super) fn classic_sync(member_id: &str, generation: i32) -> SyncRequest {
 }
 
 /// How many partitions are in an assignment.
-pub(super) fn size(assignment: &Assignment) -> usize {
+pub(in crate::group) fn size(assignment: &Assignment) -> usize {
     assignment.values().map(BTreeSet::len).sum()
 }
