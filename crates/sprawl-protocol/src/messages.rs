@@ -7,8 +7,8 @@
 //! `InitProducerId` v6 (two-phase commit),
 //! `ShareFetch` and `ShareAcknowledge` v2 (acquire modes, renewal), `DescribeShareGroupOffsets`,
 //! `WriteShareGroupState` and `ReadShareGroupStateSummary` v1 (lag), `StreamsGroupHeartbeat` and
-//! `StreamsGroupDescribe` (streams groups). `ListOffsets` v11 is v10 on the wire (KIP-1023 only adds
-//! a special timestamp).
+//! `StreamsGroupDescribe` (streams groups). `ListOffsets` v11 is v10 on the wire (KIP-1023 only
+//! adds a special timestamp).
 
 pub use kafka_protocol::messages::api_versions_response::{
     ApiVersion, FinalizedFeatureKey, SupportedFeatureKey,

@@ -107,7 +107,9 @@ fn accepted(beat: StreamsBeat) -> StreamsGroupHeartbeatResponse {
             Some(on_wire(tasks.warmup)),
         ),
     };
-    let endpoints = beat.endpoints.map(|all| all.into_iter().map(endpoint).collect());
+    let endpoints = beat
+        .endpoints
+        .map(|all| all.into_iter().map(endpoint).collect());
     StreamsGroupHeartbeatResponse {
         member_id: text(beat.member_id),
         member_epoch: beat.member_epoch,
@@ -135,12 +137,12 @@ fn endpoint(endpoint: EndpointPartitions) -> wire::EndpointToPartitions {
     let (host, port): UserEndpoint = endpoint.endpoint;
     let partitions = |topics: Vec<(String, _)>| {
         let each = topics.into_iter();
-        each.map(|(topic, partitions): (_, std::collections::BTreeSet<i32>)| {
-            wire::TopicPartition {
+        each.map(
+            |(topic, partitions): (_, std::collections::BTreeSet<i32>)| wire::TopicPartition {
                 topic: text(topic),
                 partitions: partitions.into_iter().collect(),
-            }
-        })
+            },
+        )
         .collect()
     };
     wire::EndpointToPartitions {

@@ -115,7 +115,8 @@ impl Admin {
         Ok(groups)
     }
 
-    /// Describes one classic, consumer or streams group. A group nobody knows is described as `Dead`.
+    /// Describes one classic, consumer or streams group. A group nobody knows is described as
+    /// `Dead`.
     pub async fn describe_group(&self, id: &str) -> Result<GroupDescription, ClientError> {
         if let Some(description) = self.describe_consumer_group(id).await? {
             return Ok(description);

@@ -84,7 +84,11 @@ fn member(member: wire::Member, read: &BTreeMap<String, Vec<String>>) -> GroupMe
     let partitions = |assignment: &wire::Assignment| {
         let mut partitions: TaskMap = BTreeMap::new();
         for tasks in &assignment.active_tasks {
-            for topic in read.get(tasks.subtopology_id.as_str()).into_iter().flatten() {
+            for topic in read
+                .get(tasks.subtopology_id.as_str())
+                .into_iter()
+                .flatten()
+            {
                 let of_topic = partitions.entry(topic.clone()).or_default();
                 of_topic.extend(&tasks.partitions);
             }

@@ -121,9 +121,7 @@ impl Group {
             Self::Consumer(group) if group.members.is_empty() => Ok(()),
             Self::Share(group) if group.is_empty() => Ok(()),
             Self::Streams(group) if group.is_empty() => Ok(()),
-            Self::Consumer(_) | Self::Share(_) | Self::Streams(_) => {
-                Err(GroupError::NonEmptyGroup)
-            }
+            Self::Consumer(_) | Self::Share(_) | Self::Streams(_) => Err(GroupError::NonEmptyGroup),
         }
     }
 

@@ -49,7 +49,9 @@ pub(super) fn heartbeat(
         user_endpoint: request
             .user_endpoint
             .map(|endpoint| (endpoint.host.to_string(), endpoint.port)),
-        client_tags: request.client_tags.map(|tags| pairs(&tags).into_iter().collect()),
+        client_tags: request
+            .client_tags
+            .map(|tags| pairs(&tags).into_iter().collect()),
         asks_for_shutdown: request.shutdown_application,
     })
 }
@@ -110,8 +112,9 @@ fn check_names(topology: &wire::Topology) -> Result<(), Refusal> {
     };
     let internal = named(&is_internal_topic);
     if !internal.is_empty() {
-        let message =
-            format!("Use of Kafka internal topics {internal} in a Kafka Streams topology is prohibited.");
+        let message = format!(
+            "Use of Kafka internal topics {internal} in a Kafka Streams topology is prohibited."
+        );
         return Err(invalid_topology(message));
     }
     let others = named(&|name| check_topic_name(name).is_err());

@@ -34,7 +34,11 @@ pub(super) async fn create(
     let all = async {
         for topic in topics {
             if let Err(failure) = create_one(broker, topic).await {
-                tracing::warn!(topic = topic.name, error = failure.message, "topic not made");
+                tracing::warn!(
+                    topic = topic.name,
+                    error = failure.message,
+                    "topic not made"
+                );
                 failures.push((topic.name.clone(), failure));
             }
         }

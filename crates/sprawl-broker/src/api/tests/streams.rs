@@ -162,7 +162,10 @@ fn an_application_runs_once_its_topics_are_there_and_through_a_crash() {
         assert_eq!(topics, ["t", "g-repartition"]);
 
         let group = describe(&mut node).await;
-        assert_eq!((group.error_code, group.group_state.as_str()), (NONE, "Stable"));
+        assert_eq!(
+            (group.error_code, group.group_state.as_str()),
+            (NONE, "Stable")
+        );
         let member = &group.members[0];
         assert_eq!(member.assignment, member.target_assignment);
         assert_eq!(member.process_id.as_str(), "p");
@@ -225,8 +228,16 @@ fn refusals_have_their_codes_and_say_why() {
         let end_offsets = with(&|request| request.task_end_offsets = Some(Vec::new()));
         let invalid = ErrorCode::StreamsInvalidTopology;
         for (request, code, message) in [
-            (source("__consumer_offsets"), invalid, "Use of Kafka internal topics"),
-            (source("no topic"), invalid, "Topic names no topic are not valid"),
+            (
+                source("__consumer_offsets"),
+                invalid,
+                "Use of Kafka internal topics",
+            ),
+            (
+                source("no topic"),
+                invalid,
+                "Topic names no topic are not valid",
+            ),
             (twice, invalid, "subtopology 0 is there twice"),
             (one_kind, ErrorCode::InvalidRequest, "all must be non-null"),
             (offsets, ErrorCode::InvalidRequest, "TaskOffsets"),
@@ -240,7 +251,10 @@ fn refusals_have_their_codes_and_say_why() {
         }
         let missing = describe(&mut node).await;
         assert_eq!(missing.error_code, ErrorCode::GroupIdNotFound.number());
-        assert_eq!(missing.error_message, Some(text("Group g is not a streams group.")));
+        assert_eq!(
+            missing.error_message,
+            Some(text("Group g is not a streams group."))
+        );
     });
 }
 

@@ -30,8 +30,8 @@ pub(super) const TABLE: &[Definition] = &[
     streams(
         "group.streams.initial.rebalance.delay.ms",
         ("3000", 0),
-        "How long an empty streams group waits for more members before its first assignment, unless \
-         the group says.",
+        "How long an empty streams group waits for more members before its first assignment, \
+         unless the group says.",
     ),
     streams(
         "group.streams.max.assignment.interval.ms",

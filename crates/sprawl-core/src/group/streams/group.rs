@@ -254,8 +254,8 @@ impl StreamsGroup {
         of_members.chain([self.initial_timer()]).collect()
     }
 
-    /// The log has refused a record: what was concluded from it counts no more, and nobody waits for
-    /// a timer that may be cancelled.
+    /// The log has refused a record: what was concluded from it counts no more, and nobody waits
+    /// for a timer that may be cancelled.
     pub(in crate::group) fn forget_conclusions(&mut self) {
         self.configured = None;
         self.metadata_seen = None;

@@ -259,9 +259,11 @@ impl StreamsGroup {
     /// Whether a member's topology is older than the group's.
     fn stale_topology(&self, member_id: &str) -> impl Iterator<Item = StreamsStatus> + use<> {
         let member = self.members.get(member_id);
-        let behind = self.topology.as_ref().zip(member).filter(|(group, member)| {
-            member.metadata.topology_epoch < group.epoch
-        });
+        let behind = self
+            .topology
+            .as_ref()
+            .zip(member)
+            .filter(|(group, member)| member.metadata.topology_epoch < group.epoch);
         let status = behind.map(|(group, member)| {
             StreamsStatusCode::StaleTopology.with(format!(
                 "The member's topology epoch {} is behind the group's topology epoch {}.",
@@ -301,7 +303,12 @@ impl Draft<'_> {
     }
 
     /// Takes over the topology and what it comes to. Any change is a new group epoch.
-    fn follow_topology(&mut self, seen: Seen, is_member_changed: bool, config: &StreamsGroupConfig) {
+    fn follow_topology(
+        &mut self,
+        seen: Seen,
+        is_member_changed: bool,
+        config: &StreamsGroupConfig,
+    ) {
         if let Some(topology) = seen.topology {
             self.put(StreamsRecord::Topology(Some(topology)));
         }
@@ -351,8 +358,8 @@ impl Draft<'_> {
     }
 
     /// Tasks go along when the member joins, or when they have changed; also when it says that it
-    /// has other ones, as the answer that told it may be lost. (Kafka 4.3 leaves that member without
-    /// them until the next assignment.)
+    /// has other ones, as the answer that told it may be lost. (Kafka 4.3 leaves that member
+    /// without them until the next assignment.)
     fn answer(
         &mut self,
         cx: &Context<'_>,
@@ -394,10 +401,7 @@ impl Draft<'_> {
 }
 
 /// Enough members have joined, or it took too long: the first assignment is made.
-pub(in crate::group) fn on_initial_delay_over(
-    group: &mut StreamsGroup,
-    cx: &mut Context<'_>,
-) {
+pub(in crate::group) fn on_initial_delay_over(group: &mut StreamsGroup, cx: &mut Context<'_>) {
     group.waits_for_members = false;
     // Without members there is nobody to assign to, and without a look at the topics nothing: the
     // next heartbeat does it.

@@ -178,8 +178,8 @@ impl<'a> Counts<'a> {
         };
         if let Some((topic, other)) = fixed.iter().find(|(_, fixed)| **fixed != count) {
             let detail = format!(
-                "Number of partitions [{other}] of repartition topic [{topic}] doesn't match number \
-                 of partitions [{count}] of the source topic."
+                "Number of partitions [{other}] of repartition topic [{topic}] doesn't match \
+                 number of partitions [{count}] of the source topic."
             );
             return Err(Undecided::Waits(
                 StreamsStatusCode::IncorrectlyPartitionedTopics.with(detail),

@@ -70,9 +70,8 @@ fn step_from(
             revoking,
         });
     }
-    let is_active_held = |task: (&str, i32)| {
-        group.is_active_anywhere(task) || group.is_prepared_in(task, process)
-    };
+    let is_active_held =
+        |task: (&str, i32)| group.is_active_anywhere(task) || group.is_prepared_in(task, process);
     let is_held_here = |task: (&str, i32)| {
         group.is_active_in(task, process) || group.is_prepared_in(task, process)
     };
@@ -136,8 +135,9 @@ fn add_active(
     let mut has_held = false;
     for (subtopology, partitions) in &goal.tasks.active {
         let has = assigned.get(subtopology);
-        let is_missing =
-            |partition: &&i32| has.is_none_or(|has: &BTreeMap<i32, i32>| !has.contains_key(partition));
+        let is_missing = |partition: &&i32| {
+            has.is_none_or(|has: &BTreeMap<i32, i32>| !has.contains_key(partition))
+        };
         let missing = partitions.iter().filter(is_missing).copied();
         let (held, free): (Vec<i32>, Vec<i32>) =
             missing.partition(|partition| is_held((subtopology, *partition)));

@@ -144,9 +144,10 @@ impl StreamsRecord {
             TARGET_KEY => {
                 Self::Target(key.string()?, value.map(values::decode_target).transpose()?)
             }
-            CURRENT_KEY => {
-                Self::Current(key.string()?, value.map(values::decode_current).transpose()?)
-            }
+            CURRENT_KEY => Self::Current(
+                key.string()?,
+                value.map(values::decode_current).transpose()?,
+            ),
             _ => Self::Topology(value.map(values::decode_topology).transpose()?),
         };
         Ok(Some((group_id, record)))

@@ -53,7 +53,9 @@ pub(super) fn assign(
     if standby_count > 0 {
         sticky.assign_standby(stateful, standby_count);
     }
-    let ids = members.keys().map(|id| ((*id).to_owned(), Tasks::default()));
+    let ids = members
+        .keys()
+        .map(|id| ((*id).to_owned(), Tasks::default()));
     let mut assigned: BTreeMap<String, Tasks> = ids.collect();
     sticky.processes.take_all(&mut assigned);
     assigned
@@ -192,9 +194,7 @@ impl<'a> Sticky<'a> {
     }
 
     fn assign_standby(&mut self, mut tasks: Vec<Task<'a>>, standby_count: usize) {
-        tasks.sort_by_key(|(subtopology, partition)| {
-            std::cmp::Reverse((*partition, *subtopology))
-        });
+        tasks.sort_by_key(|(subtopology, partition)| std::cmp::Reverse((*partition, *subtopology)));
         let mut left: Vec<(Task<'a>, usize)> = Vec::new();
         for task in tasks {
             let given = (0..standby_count)
@@ -219,7 +219,8 @@ impl<'a> Sticky<'a> {
     /// Gives a standby task to a member that ran the task or kept it at hand, if one has room.
     fn keep_standby(&mut self, task: Task<'a>) -> bool {
         let was_active = self.was_active.get(&task).copied();
-        let was_active = was_active.filter(|place| !self.processes.has_task(place.process_id, task));
+        let was_active =
+            was_active.filter(|place| !self.processes.has_task(place.process_id, task));
         if was_active.is_some_and(|place| self.give_standby(place, task)) {
             return true;
         }

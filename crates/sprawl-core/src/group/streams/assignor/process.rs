@@ -132,7 +132,13 @@ impl<'a> Processes<'a> {
     /// The load of a member's process.
     pub(super) fn load(&self, place: Place<'_>) -> Load {
         let process = self.by_id.get(place.process_id);
-        process.map_or(Load { tasks: 0, members: 1 }, Process::load)
+        process.map_or(
+            Load {
+                tasks: 0,
+                members: 1,
+            },
+            Process::load,
+        )
     }
 
     /// Moves what was given into the members' assignments.
@@ -147,7 +153,9 @@ impl<'a> Processes<'a> {
                 Role::Active => &mut tasks.active,
                 Role::Standby => &mut tasks.standby,
             };
-            ids.entry(subtopology.to_owned()).or_default().insert(partition);
+            ids.entry(subtopology.to_owned())
+                .or_default()
+                .insert(partition);
         }
     }
 }

@@ -50,7 +50,11 @@ fn shown(assigned: &Before) -> Vec<String> {
     };
     let each = assigned.iter();
     each.map(|(member, tasks)| {
-        format!("{member}: {} / {}", show(&tasks.active), show(&tasks.standby))
+        format!(
+            "{member}: {} / {}",
+            show(&tasks.active),
+            show(&tasks.standby)
+        )
     })
     .collect()
 }
@@ -65,8 +69,15 @@ fn tasks_go_round_among_processes_and_their_members() {
     let assigned = run(&["a1", "b1"], &Before::new(), &topology, 0);
     check(&assigned, &["a1: 0_0 0_2 1_1 / ", "b1: 0_1 1_0 1_2 / "]);
     let assigned = run(&["a1", "a2", "b1"], &Before::new(), &topology, 0);
-    let counts: Vec<usize> = assigned.values().map(|one| each(&one.active).count()).collect();
-    assert_eq!(counts, [2, 2, 2], "a process with two members has twice as much");
+    let counts: Vec<usize> = assigned
+        .values()
+        .map(|one| each(&one.active).count())
+        .collect();
+    assert_eq!(
+        counts,
+        [2, 2, 2],
+        "a process with two members has twice as much"
+    );
 }
 
 #[test]
@@ -91,7 +102,10 @@ fn standby_tasks_are_in_other_processes_and_only_of_tasks_with_state() {
     let one_process = run(&["a1", "a2"], &Before::new(), &topology, 2);
     assert!(one_process.values().all(|tasks| tasks.standby.is_empty()));
     let three = run(&["a1", "b1", "c1"], &Before::new(), &topology, 2);
-    let standby: usize = three.values().map(|tasks| each(&tasks.standby).count()).sum();
+    let standby: usize = three
+        .values()
+        .map(|tasks| each(&tasks.standby).count())
+        .sum();
     assert_eq!(standby, 4);
 }
 

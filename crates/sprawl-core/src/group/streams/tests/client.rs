@@ -149,7 +149,10 @@ pub(super) fn codes(beat: &StreamsBeat) -> Vec<StreamsStatusCode> {
 }
 
 pub(super) fn describe(world: &World) -> DescribedStreamsGroup {
-    world.shard.describe_streams(GROUP).expect("a streams group")
+    world
+        .shard
+        .describe_streams(GROUP)
+        .expect("a streams group")
 }
 
 pub(super) fn member(world: &World, member_id: &str) -> Option<DescribedStreamsMember> {

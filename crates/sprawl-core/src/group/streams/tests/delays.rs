@@ -10,7 +10,10 @@ fn an_empty_group_waits_for_more_members() {
     let first = beat(&mut world, joining("a1", &word_count())).unwrap();
     assert_eq!(codes(&first), [AssignmentDelayed]);
     assert_eq!(first.tasks, Some(tasks(&[], &[])));
-    assert_eq!(first.member_epoch, 1, "the epoch before the first assignment");
+    assert_eq!(
+        first.member_epoch, 1,
+        "the epoch before the first assignment"
+    );
     assert_eq!(world.state(), Some(GroupState::Assigning));
     world.advance(2_000);
     let second = beat(&mut world, joining("b1", &word_count())).unwrap();

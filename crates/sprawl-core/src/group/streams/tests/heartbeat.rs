@@ -85,7 +85,10 @@ fn tasks_that_are_not_there_are_refused() {
             ..quiet("a1", client.epoch)
         };
         let refused = beat(&mut world, request).unwrap_err();
-        assert!(matches!(refused, GroupError::InvalidRequest { .. }), "{refused:?}");
+        assert!(
+            matches!(refused, GroupError::InvalidRequest { .. }),
+            "{refused:?}"
+        );
     }
 }
 
@@ -113,12 +116,20 @@ fn epochs_are_fenced_but_for_a_lost_answer() {
     drop(beat(&mut world, client.request()));
     let now = member(&world, "a1").unwrap();
     assert_eq!(now.member_epoch, before.epoch + 1);
-    assert_eq!(beat(&mut world, quiet("a1", before.epoch)), fenced, "it does not say");
+    assert_eq!(
+        beat(&mut world, quiet("a1", before.epoch)),
+        fenced,
+        "it does not say"
+    );
     let more = StreamsHeartbeat {
         owned: Some(tasks(&[("0", &[0, 1])], &[])),
         ..quiet("a1", before.epoch)
     };
-    assert_eq!(beat(&mut world, more), fenced, "it has more than it was given");
+    assert_eq!(
+        beat(&mut world, more),
+        fenced,
+        "it has more than it was given"
+    );
     let again = beat(&mut world, before.request()).unwrap();
     assert_eq!(again.member_epoch, now.member_epoch);
 }
@@ -189,7 +200,11 @@ fn sessions_go_on_after_a_restart() {
     let count = world.records.len();
     let told = beat(&mut world, quiet("a1", client.epoch)).unwrap();
     assert_eq!((told.tasks, told.statuses), (None, Vec::new()));
-    assert_eq!(world.records.len(), count, "what is looked up again was recorded");
+    assert_eq!(
+        world.records.len(),
+        count,
+        "what is looked up again was recorded"
+    );
     world.advance(45_000);
     assert_eq!(world.state(), Some(GroupState::Empty));
 }
@@ -255,7 +270,10 @@ fn what_the_log_refuses_did_not_happen() {
     assert_eq!(beat(&mut world, joining("b1", &word_count())), refused);
     assert_eq!(beat(&mut world, quiet("a1", -1)), refused);
     let after = describe(&world);
-    assert_eq!((after.members, after.group_epoch), (before.members, before.group_epoch));
+    assert_eq!(
+        (after.members, after.group_epoch),
+        (before.members, before.group_epoch)
+    );
     world.log = Log::Takes;
     let told = beat(&mut world, quiet("a1", joined.member_epoch)).unwrap();
     assert_eq!(told.statuses, []);

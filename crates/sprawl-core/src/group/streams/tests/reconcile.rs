@@ -35,10 +35,16 @@ fn a_task_is_given_only_after_it_was_given_up() {
     assert_eq!(world.state(), Some(GroupState::Reconciling));
 
     let still = beat(&mut world, quiet("a1", one.epoch)).unwrap();
-    assert_eq!(still.member_epoch, one.epoch, "it moves on when it has given up");
+    assert_eq!(
+        still.member_epoch, one.epoch,
+        "it moves on when it has given up"
+    );
     assert_eq!(still.tasks, Some(tasks(&[("0", &[0])], &[])));
     other.beat(&mut world);
-    assert!(other.owned.is_empty(), "the first has not said that it gave up");
+    assert!(
+        other.owned.is_empty(),
+        "the first has not said that it gave up"
+    );
 
     // It says so in words: what it has.
     let gave_up = StreamsHeartbeat {

@@ -112,7 +112,10 @@ fn counts_go_through_a_chain_of_repartition_topics() {
 #[test]
 fn joined_topics_need_equal_counts() {
     let topology = application(vec![joining_all(&["a", "b"], Vec::new())]);
-    assert_eq!(outcome(&[("a", 3), ("b", 3)], &topology).0, Vec::<String>::new());
+    assert_eq!(
+        outcome(&[("a", 3), ("b", 3)], &topology).0,
+        Vec::<String>::new()
+    );
     let (details, topics) = outcome(&[("a", 2), ("b", 3)], &topology);
     let detail = "Following topics do not have the same number of partitions: [{a=2, b=3}]";
     assert_eq!(details, [detail]);
@@ -146,13 +149,17 @@ fn joined_repartition_topics_follow_the_others() {
         joining_all(&["a"], vec![internal("r", 6)]),
     ]);
     let (details, _) = outcome(&topics, &fixed);
-    assert!(details[0].contains("Number of partitions [6]"), "{details:?}");
+    assert!(
+        details[0].contains("Number of partitions [6]"),
+        "{details:?}"
+    );
 }
 
 #[test]
 fn an_internal_topic_that_is_there_has_to_fit() {
     let (details, topics) = outcome(&[("t", 3), ("g-changelog", 2)], &word_count());
-    let detail = "Existing topic g-changelog has different number of partitions: expected 3, found 2";
+    let detail =
+        "Existing topic g-changelog has different number of partitions: expected 3, found 2";
     assert_eq!(details, [detail]);
     assert_eq!(topics, []);
 }
@@ -202,7 +209,10 @@ fn topologies_that_cannot_be_are_refused() {
     let mut pattern = mapping(&["a"], &[]);
     pattern.source_topic_regexes.push("a.*".to_owned());
     let error = refusal(&application(vec![pattern]));
-    assert!(matches!(error, GroupError::InvalidRequest { .. }), "{error:?}");
+    assert!(
+        matches!(error, GroupError::InvalidRequest { .. }),
+        "{error:?}"
+    );
 }
 
 #[test]
@@ -232,11 +242,17 @@ fn a_topology_is_described_as_said_and_then_with_counts() {
     let mut world = World::with(prompt());
     join(&mut world, &word_count());
     let said = describe(&world).topology.unwrap();
-    assert_eq!(said.subtopologies["0"].changelogs, [internal("g-changelog", 0)]);
+    assert_eq!(
+        said.subtopologies["0"].changelogs,
+        [internal("g-changelog", 0)]
+    );
     world.create_topic("t", 4);
     world.create_topic("g-changelog", 4);
     beat(&mut world, quiet("a1", 2)).unwrap();
     let counted = describe(&world).topology.unwrap();
-    assert_eq!(counted.subtopologies["0"].changelogs, [internal("g-changelog", 4)]);
+    assert_eq!(
+        counted.subtopologies["0"].changelogs,
+        [internal("g-changelog", 4)]
+    );
     assert_eq!(counted.subtopologies["0"].source_topics, ["t"]);
 }

@@ -59,9 +59,15 @@ fn commits_are_fenced_by_epochs_of_tasks() {
     let mut one = Client::new("a1", &word_count());
     one.beat(&mut world);
     let first_epoch = one.epoch;
-    assert_eq!(commit(&mut world, commit_request("a1", first_epoch, 0)), Ok(()));
+    assert_eq!(
+        commit(&mut world, commit_request("a1", first_epoch, 0)),
+        Ok(())
+    );
     let stale = Err(GroupError::StaleMemberEpoch);
-    assert_eq!(commit(&mut world, commit_request("a1", first_epoch + 1, 0)), stale);
+    assert_eq!(
+        commit(&mut world, commit_request("a1", first_epoch + 1, 0)),
+        stale
+    );
     let unknown = Err(GroupError::UnknownMemberId);
     assert_eq!(commit(&mut world, commit_request("b1", 1, 0)), unknown);
     assert_eq!(commit(&mut world, commit_request("", -1, 0)), unknown);
@@ -69,7 +75,10 @@ fn commits_are_fenced_by_epochs_of_tasks() {
         missing_group: MissingGroup::IllegalGeneration,
         ..commit_request("a1", first_epoch, 0)
     };
-    assert_eq!(commit(&mut world, old_version), Err(GroupError::UnsupportedVersion));
+    assert_eq!(
+        commit(&mut world, old_version),
+        Err(GroupError::UnsupportedVersion)
+    );
 
     // Another joins and goes: the member has kept one task since the first epoch.
     Client::new("b1", &word_count()).beat(&mut world);
@@ -79,8 +88,14 @@ fn commits_are_fenced_by_epochs_of_tasks() {
     beat(&mut world, quiet("b1", -1)).unwrap();
     one.beat(&mut world);
     assert_eq!(one.owned, tasks(&[("0", &[0, 1])], &[]));
-    assert_eq!(commit(&mut world, commit_request("a1", first_epoch, 0)), Ok(()));
-    assert_eq!(commit(&mut world, commit_request("a1", first_epoch, 1)), stale);
+    assert_eq!(
+        commit(&mut world, commit_request("a1", first_epoch, 0)),
+        Ok(())
+    );
+    assert_eq!(
+        commit(&mut world, commit_request("a1", first_epoch, 1)),
+        stale
+    );
     let check = |epoch| world.shard.check_fetch(GROUP, Some("a1"), epoch);
     assert_eq!(check(one.epoch), Ok(()));
     assert_eq!(check(first_epoch), stale);
@@ -96,12 +111,11 @@ fn offsets_of_an_empty_group_may_be_moved_and_deleted() {
         group_id: GROUP.to_owned(),
         partitions: vec![("t".to_owned(), 0)],
     };
-    let delete_offset = |world: &mut World| {
-        match ask(world, |token| Input::OffsetDelete(token, request())) {
+    let delete_offset =
+        |world: &mut World| match ask(world, |token| Input::OffsetDelete(token, request())) {
             Response::OffsetDelete(Ok(mut outcomes)) => outcomes.remove(0),
             other => panic!("{other:?}"),
-        }
-    };
+        };
     let subscribed = Err(GroupError::GroupSubscribedToTopic);
     assert_eq!(delete_offset(&mut world), subscribed);
     beat(&mut world, quiet("a1", -1)).unwrap();
@@ -179,7 +193,10 @@ fn an_empty_streams_group_becomes_a_classic_group() {
     assert_eq!(refused.error, GroupError::InconsistentGroupProtocol);
     beat(&mut world, quiet("a1", -1)).unwrap();
     let known = classic_join("known", subscription(&["t"], &[]));
-    assert_eq!(world.join(known).unwrap_err().error, GroupError::UnknownMemberId);
+    assert_eq!(
+        world.join(known).unwrap_err().error,
+        GroupError::UnknownMemberId
+    );
     world.ask(|token| Input::Join(token, join()));
     assert_eq!(group_type(&world).unwrap().0, GroupType::Classic);
     assert_eq!(world.state(), Some(GroupState::PreparingRebalance));

@@ -187,7 +187,10 @@ impl World {
         self.replies.remove(&token)
     }
 
-    pub(in crate::group) fn beat(&mut self, beat: ConsumerHeartbeat) -> Result<ConsumerBeat, GroupError> {
+    pub(in crate::group) fn beat(
+        &mut self,
+        beat: ConsumerHeartbeat,
+    ) -> Result<ConsumerBeat, GroupError> {
         let token = self.ask(|token| Input::ConsumerHeartbeat(token, beat));
         match self.reply(token) {
             Some(Response::ConsumerHeartbeat(outcome)) => outcome,
@@ -211,7 +214,11 @@ impl World {
         }
     }
 
-    pub(in crate::group) fn heartbeat(&mut self, member_id: &str, generation: i32) -> Result<(), GroupError> {
+    pub(in crate::group) fn heartbeat(
+        &mut self,
+        member_id: &str,
+        generation: i32,
+    ) -> Result<(), GroupError> {
         let request = HeartbeatRequest {
             group_id: GROUP.to_owned(),
             member_id: member_id.to_owned(),
