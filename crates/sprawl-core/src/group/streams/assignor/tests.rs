@@ -22,6 +22,11 @@ fn subtopologies(all: &[(&str, i32, bool)]) -> BTreeMap<String, ConfiguredSubtop
     each.collect()
 }
 
+/// The process of a member.
+fn process(member: &str) -> &str {
+    member.split_at(1).0
+}
+
 type Before = BTreeMap<String, Tasks>;
 
 fn run(
@@ -34,7 +39,7 @@ fn run(
     let specs = members.iter().map(|member| {
         let before = before.get(*member).unwrap_or(&nothing);
         let spec = MemberSpec {
-            process_id: &member[..1],
+            process_id: process(member),
             active: &before.active,
             standby: &before.standby,
         };
@@ -161,7 +166,7 @@ proptest! {
             let mut in_process = BTreeSet::new();
             for (member, tasks) in &assigned {
                 for task in each(&tasks.active).chain(each(&tasks.standby)) {
-                    prop_assert!(in_process.insert((&member[..1], task)), "{:?} twice", task);
+                    prop_assert!(in_process.insert((process(member), task)), "{:?} twice", task);
                 }
             }
             before = assigned;

@@ -48,8 +48,10 @@ fn put_list<T>(writer: &mut Writer, list: &[T], mut element: impl FnMut(&mut Wri
     }
 }
 
-fn put_text(writer: &mut Writer, text: &String) {
-    writer.string(text);
+fn put_texts(writer: &mut Writer, texts: &[String]) {
+    put_list(writer, texts, |writer, text| {
+        writer.string(text);
+    });
 }
 
 fn put_pair(writer: &mut Writer, (key, value): (&str, &str)) {
@@ -316,10 +318,10 @@ pub(super) fn encode_topology(topology: &Topology) -> Bytes {
 }
 
 fn put_subtopology(writer: &mut Writer, subtopology: &Subtopology) {
-    put_list(writer, &subtopology.source_topics, put_text);
-    put_list(writer, &subtopology.source_topic_regexes, put_text);
+    put_texts(writer, &subtopology.source_topics);
+    put_texts(writer, &subtopology.source_topic_regexes);
     put_list(writer, &subtopology.changelogs, put_topic);
-    put_list(writer, &subtopology.repartition_sinks, put_text);
+    put_texts(writer, &subtopology.repartition_sinks);
     put_list(writer, &subtopology.repartition_sources, put_topic);
     put_list(writer, &subtopology.copartition_groups, |writer, group| {
         for places in [

@@ -108,6 +108,11 @@ pub(super) fn tasks(active: &[(&str, &[i32])], standby: &[(&str, &[i32])]) -> Ta
     }
 }
 
+/// The process of a member.
+pub(super) fn process(member_id: &str) -> &str {
+    member_id.split_at(1).0
+}
+
 /// A heartbeat that says nothing new.
 pub(super) fn quiet(member_id: &str, member_epoch: i32) -> StreamsHeartbeat {
     StreamsHeartbeat {
@@ -127,7 +132,7 @@ pub(super) fn joining(member_id: &str, topology: &Topology) -> StreamsHeartbeat 
         rebalance_timeout_ms: Some(30_000),
         topology: Some(topology.clone()),
         owned: Some(Tasks::default()),
-        process_id: Some(member_id[..1].to_owned()),
+        process_id: Some(process(member_id).to_owned()),
         client_tags: Some(BTreeMap::new()),
         ..quiet(member_id, 0)
     }

@@ -163,7 +163,7 @@ fn check_owners<'a>(members: impl Iterator<Item = (&'a str, &'a Tasks)>) {
             assert_eq!(other, None, "{task:?} has two owners");
         }
         for task in each(&tasks.active).chain(each(&tasks.standby)) {
-            let is_new = in_process.insert((&member_id[..1], task));
+            let is_new = in_process.insert((process(member_id), task));
             assert!(is_new, "{task:?} is twice in the process of {member_id}");
         }
     }
