@@ -1,7 +1,7 @@
 //! What the descriptions of groups of the newer protocols have in common: who is refused, and
 //! partitions under the names of their topics.
 //!
-//! Source: KIP-848, KIP-932.
+//! Source: KIP-848, KIP-932, KIP-1071.
 
 use sprawl_core::group::{Assignment, GroupError};
 use sprawl_core::metadata::MetadataImage;

@@ -6,13 +6,14 @@ use sprawl_core::group::{
     DescribedStreamsGroup, DescribedStreamsMember, DescribedTopology, InternalTopic, Subtopology,
     TaskIds, Tasks,
 };
+use sprawl_protocol::StrBytes;
 use sprawl_protocol::messages::streams_group_describe_response as wire;
-use sprawl_protocol::messages::{StreamsGroupDescribeRequest, StreamsGroupDescribeResponse};
-use sprawl_protocol::{ErrorCode, StrBytes};
+use sprawl_protocol::messages::{
+    GroupId, StreamsGroupDescribeRequest, StreamsGroupDescribeResponse,
+};
 
-use crate::authorized_operations;
+use super::described_group::{self, Kind};
 use crate::broker::Broker;
-use crate::coordinator::of_coordinator;
 use crate::dispatch::RequestContext;
 use crate::features;
 
@@ -22,49 +23,35 @@ pub(crate) fn handle(
     _context: &RequestContext,
     request: StreamsGroupDescribeRequest,
 ) -> StreamsGroupDescribeResponse {
-    let operations = if request.include_authorized_operations {
-        authorized_operations::GROUP
-    } else {
-        authorized_operations::NOT_ASKED
-    };
-    let groups = request.group_ids.into_iter().map(|group_id| {
-        let mut described = describe(broker, group_id);
-        if described.error_code == ErrorCode::None.number() {
-            described.authorized_operations = operations;
-        }
-        described
-    });
+    let operations = described_group::operations(request.include_authorized_operations);
+    let groups = request.group_ids.into_iter();
+    let groups = groups.map(|group_id| describe(broker, GroupId(group_id), operations));
     StreamsGroupDescribeResponse {
         throttle_time_ms: 0,
         groups: groups.collect(),
     }
 }
 
-fn describe(broker: &Broker, group_id: StrBytes) -> wire::DescribedGroup {
-    let refused = |error: ErrorCode| wire::DescribedGroup {
-        group_id: group_id.clone(),
-        error_code: error.number(),
-        ..wire::DescribedGroup::default()
+fn describe(broker: &Broker, group_id: GroupId, operations: i32) -> wire::DescribedGroup {
+    let kind = Kind {
+        name: "streams",
+        is_served: features::has_streams_groups(&broker.image()),
     };
-    if !features::has_streams_groups(&broker.image()) {
-        return refused(ErrorCode::UnsupportedVersion);
-    }
-    if group_id.is_empty() {
-        return refused(ErrorCode::InvalidGroupId);
-    }
     let coordinator = &broker.coordinator;
-    let described = coordinator.read(&group_id, |groups| groups.describe_streams(&group_id));
-    match described {
-        Ok(Ok(group)) => fill(group_id, group),
-        // Whatever the reason, there is no streams group to describe.
-        Ok(Err(_)) => wire::DescribedGroup {
-            error_message: Some(text(format!(
-                "Group {} is not a streams group.",
-                group_id.as_str()
-            ))),
-            ..refused(ErrorCode::GroupIdNotFound)
+    let checked = described_group::check(kind, &group_id, || {
+        coordinator.read(&group_id, |groups| groups.describe_streams(&group_id))
+    });
+    match checked {
+        Ok(group) => wire::DescribedGroup {
+            authorized_operations: operations,
+            ..fill(group_id.0, group)
         },
-        Err(error) => refused(of_coordinator(error)),
+        Err(refused) => wire::DescribedGroup {
+            group_id: group_id.0,
+            error_code: refused.code.number(),
+            error_message: refused.message,
+            ..wire::DescribedGroup::default()
+        },
     }
 }
 
