@@ -198,7 +198,7 @@ pub(crate) fn run(broker: Arc<Broker>, request: Undecoded) -> BoxFuture<'static,
                 };
                 answer(&broker, context, pending).await
             }
-            (context, request) => handle(broker, context, request).await,
+            (context, request) => Box::pin(handle(broker, context, request)).await,
         };
         drop(part);
         reply
@@ -379,9 +379,8 @@ async fn respond_share(
                 .into()
         }
         Request::StreamsGroupHeartbeat(body) => {
-            streams_group_heartbeat::handle(broker, context, body)
-                .await
-                .into()
+            let beat = streams_group_heartbeat::handle(broker, context, body);
+            Box::pin(beat).await.into()
         }
         Request::StreamsGroupDescribe(body) => {
             streams_group_describe::handle(broker, context, body).into()

@@ -152,7 +152,7 @@ fn an_application_runs_once_its_topics_are_there_and_through_a_crash() {
             assert_eq!(topic.configs.get(key).map(String::as_str), Some(value));
         }
         let running = beat(&mut node, quiet(told.member_epoch)).await;
-        assert_eq!(status_codes(&running), []);
+        assert_eq!(status_codes(&running), [0_i8; 0]);
         let all = |id: &str| (id.to_owned(), vec![0, 1]);
         assert_eq!(active(&running), Some(vec![all("0"), all("1")]));
         let endpoint = &running.partitions_by_user_endpoint.unwrap()[0];
