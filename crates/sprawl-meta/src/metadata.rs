@@ -1,7 +1,7 @@
 //! A node's handle on the cluster's metadata.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +27,9 @@ use crate::types::{Raft, RaftState};
 const COMMAND_BYTES_MAX: usize = 1024 * 1024;
 /// How many entries Raft appends at once at most.
 const ENTRIES_PER_WRITE_MAX: u64 = 32;
+/// The least that must be free on the disk for a command to be taken, in bytes: several of the
+/// largest.
+const ROOM_BYTES_MIN: u64 = 4 * COMMAND_BYTES_MAX as u64;
 /// A snapshot is due after this many commands.
 const SNAPSHOT_AFTER_COUNT: u64 = 5_000;
 /// How many entries stay in the log after a snapshot.
@@ -48,6 +51,8 @@ pub struct NodeConfig {
 /// The cluster's metadata on this node. Clones are the same handle.
 #[derive(Clone)]
 pub struct Metadata {
+    io: Io,
+    dir: Arc<Path>,
     raft: Raft,
     published: Arc<Published>,
 }
@@ -67,13 +72,18 @@ impl Metadata {
     /// On return the node leads and the image has every command that was ever answered. Costs two
     /// synced writes at the first start and one at later ones.
     pub async fn open(io: Io, dir: PathBuf, node: NodeConfig) -> Result<Self, OpenError> {
-        let (log, machine) = open_files(&io, dir).await?;
+        let (log, machine) = open_files(&io, dir.clone()).await?;
         let published = machine.published();
         let id = raft_id(node.node_id)?;
         let raft = Raft::new(id, raft_config(), NoPeers, log, machine)
             .await
             .map_err(unavailable)?;
-        let metadata = Self { raft, published };
+        let metadata = Self {
+            io: io.clone(),
+            dir: dir.into(),
+            raft,
+            published,
+        };
         metadata.check_owner(node.node_id, id).await?;
         metadata.lead(id).await?;
         metadata.read_index().await.map_err(unavailable)?;
@@ -97,6 +107,7 @@ impl Metadata {
     /// Cancel: the command may be carried out without the caller.
     pub async fn propose(&self, command: MetadataCommand) -> Result<MetadataReply, ProposeError> {
         check_size(&command)?;
+        self.check_room()?;
         match self.raft.client_write(command).await {
             Ok(response) => response.data.map_err(ProposeError::Refused),
             Err(RaftError::APIError(ClientWriteError::ForwardToLeader(forward))) => {
@@ -108,6 +119,22 @@ impl Metadata {
                 reason: error.to_string(),
             }),
         }
+    }
+
+    /// Refuses a command while the disk is full. A write that fails ends the log until the next
+    /// start, whatever the reason; a refusal ends when there is room.
+    fn check_room(&self) -> Result<(), ProposeError> {
+        let unavailable = |reason: String| ProposeError::Unavailable { reason };
+        let space = self.io.disk.space(&self.dir);
+        let available = space
+            .map_err(|error| unavailable(error.to_string()))?
+            .available_bytes;
+        if available < ROOM_BYTES_MIN {
+            return Err(unavailable(format!(
+                "expected {ROOM_BYTES_MIN} bytes of free disk, found {available}"
+            )));
+        }
+        Ok(())
     }
 
     /// Returns what Raft knows of itself at this moment.

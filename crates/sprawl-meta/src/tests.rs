@@ -389,6 +389,23 @@ fn damaged_vote_snapshot_or_file_header_is_refused() {
 }
 
 #[test]
+fn command_on_a_full_disk_is_refused_and_taken_when_there_is_room() {
+    simulate(|io, handles| async move {
+        let metadata = open(&io).await;
+        register(&metadata, 1).await;
+        handles.disk.limit_free_bytes(Some(0));
+        let refused = metadata.propose(create(1)).await;
+        assert!(
+            matches!(refused, Err(ProposeError::Unavailable { .. })),
+            "{refused:?}"
+        );
+        assert!(!has_topic(&metadata, 1));
+        handles.disk.limit_free_bytes(None);
+        assert!(metadata.propose(create(1)).await.is_ok());
+    });
+}
+
+#[test]
 fn failed_sync_ends_the_metadata_and_is_never_tried_again() {
     simulate(|io, mut handles| async move {
         let metadata = open(&io).await;

@@ -118,6 +118,19 @@ fn transaction_meets_a_full_disk_at_every_step_and_goes_on() {
 }
 
 #[test]
+fn block_of_producer_ids_is_given_when_there_is_room_again() {
+    simulate(async {
+        let mut node = start(&[]).await;
+        node.fill_disk().await;
+        let (code, _) = node.init(5, (-1, -1)).await;
+        let code = ErrorCode::from_number(code).unwrap();
+        assert!(code.is_retriable(), "{code:?}");
+        node.free_disk().await;
+        node.init_new().await;
+    });
+}
+
+#[test]
 fn marker_meets_a_full_disk_and_is_written_when_there_is_room() {
     simulate(async {
         let mut node = start(&[]).await;
