@@ -1,5 +1,9 @@
 //! UpdateFeatures (key 57): finalizes features at other levels, all or none, or only checks.
 //!
+//! Dependencies between features (`Feature.validateVersion`) need no check: in Kafka 4.3 every
+//! level from 1 on needs `metadata.version` 7, the lowest there is here, and beyond that only
+//! `eligible.leader.replicas.version` needs anything, which is not served.
+//!
 //! Source: `FeatureControlManager.updateFeatures`, `QuorumController.updateFeatures`; KIP-584,
 //! KIP-778.
 

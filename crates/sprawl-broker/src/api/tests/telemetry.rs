@@ -246,3 +246,26 @@ fn subscriptions_survive_a_kill() {
         assert_eq!(told.requested_metrics, [text("*")]);
     });
 }
+
+#[test]
+fn the_older_alter_configs_replaces_a_subscription() {
+    simulate(async {
+        let mut node = Node::start(&[]).await;
+        subscribed(&mut node).await;
+        let config = ReplacedConfig::default()
+            .with_name(text("metrics"))
+            .with_value(Some(text("a.")));
+        let resource = ReplaceResource::default()
+            .with_resource_type(KIND)
+            .with_resource_name(text("all"))
+            .with_configs(vec![config]);
+        let request = AlterConfigsRequest::default().with_resources(vec![resource]);
+        let Response::AlterConfigs(response) = node.call(2, request).await else {
+            panic!("another answer");
+        };
+        assert_eq!(response.responses[0].error_code, NONE);
+        let told = subscribe(&mut node, Uuid::nil()).await;
+        assert_eq!(told.requested_metrics, [text("a.")]);
+        assert_eq!(told.push_interval_ms, 300_000, "what is not named is gone");
+    });
+}
