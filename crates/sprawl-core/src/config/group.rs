@@ -241,6 +241,11 @@ pub fn check_group_bounds(
 /// A group setting, and the broker settings that bound it.
 const BOUNDS: &[(&str, &str, &str)] = &[
     (
+        "consumer.assignment.interval.ms",
+        "group.consumer.min.assignment.interval.ms",
+        "group.consumer.max.assignment.interval.ms",
+    ),
+    (
         "consumer.heartbeat.interval.ms",
         "group.consumer.min.heartbeat.interval.ms",
         "group.consumer.max.heartbeat.interval.ms",

@@ -21,6 +21,13 @@ pub fn group_definition(name: &str) -> Option<&'static Definition> {
 /// In order of names. What a group does not set, its broker settings say, and then the default.
 const TABLE: &[Definition] = &[
     group(
+        "consumer.assignment.interval.ms",
+        (Int, "1000", Rule::Between(0, INT_MAX)),
+        &["group.consumer.assignment.interval.ms"],
+        "How long the assignment of this group stays at least before the next is computed, if it is \
+         a consumer group (KIP-1263). Within the bounds of the broker.",
+    ),
+    group(
         "consumer.heartbeat.interval.ms",
         (Int, "5000", Rule::Between(1, INT_MAX)),
         &["group.consumer.heartbeat.interval.ms"],

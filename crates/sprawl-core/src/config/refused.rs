@@ -8,7 +8,7 @@ const REPLICATION: &str = "this release runs one node; remove it";
 const PLUGINS: &str = "Java classes cannot be loaded; remove it";
 const TIERS: &str = "this release has no object store; remove it";
 const QUOTAS: &str = "set a quota of connection_creation_rate on an address, or on all";
-const AT_ONCE: &str = "assignments are computed at once; remove it";
+const NO_OFFLOAD: &str = "an assignment takes less than a heartbeat; remove it";
 const NOT_SERVED: &str = "this release does not serve the feature; remove it";
 const METRICS: &str = "metrics are served at /metrics in Prometheus text; remove it";
 const OWN_LOG: &str = "the log manages it itself; remove it";
@@ -78,14 +78,11 @@ const PREFIXES: &[(&str, &str)] = &[
     ("controller.", ONE_BINARY),
     ("delegation.token.", SECURITY),
     ("follower.fetch.", TIERS),
-    ("group.consumer.assignment.", AT_ONCE),
-    ("group.consumer.assignor.", AT_ONCE),
+    ("group.consumer.assignor.", NO_OFFLOAD),
     (
         "group.consumer.assignors",
         "uniform and range are always there; remove it",
     ),
-    ("group.consumer.max.assignment.", AT_ONCE),
-    ("group.consumer.min.assignment.", AT_ONCE),
     (
         "group.consumer.regex.",
         "patterns follow every change of topics; remove it",

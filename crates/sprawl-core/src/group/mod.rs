@@ -37,6 +37,7 @@ mod state;
 mod streams;
 #[cfg(test)]
 mod tests;
+mod vec_map;
 
 pub use classic::{ClassicState, DescribedGroup, DescribedMember};
 pub use consumer::{

@@ -9,6 +9,7 @@ use sprawl_model::batch::TxnOutcome;
 use sprawl_model::mutant::{Mutant, active};
 
 use super::pending::{OffsetKey, PendingOffsets};
+use super::vec_map::VecMap;
 
 /// What a group committed for one partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,7 +56,7 @@ pub(super) struct Held {
     place: u64,
 }
 
-type ByTopic = BTreeMap<String, BTreeMap<i32, Held>>;
+type ByTopic = VecMap<Box<str>, VecMap<i32, Held>>;
 
 /// The committed offsets of a shard.
 #[derive(Debug, Default)]
@@ -83,7 +84,7 @@ impl Offsets {
         self.by_group
             .get(group_id)
             .into_iter()
-            .flatten()
+            .flat_map(VecMap::iter)
             .flat_map(|(topic, partitions)| {
                 partitions.iter().map(move |(partition, held)| OffsetEntry {
                     topic,
@@ -131,10 +132,11 @@ impl Offsets {
     /// Keeps a commit, unless one that stands behind it in the log is there already.
     fn insert(&mut self, (group_id, topic, partition): OffsetKey, held: Held) {
         let topics = self.by_group.entry(group_id).or_default();
-        let partitions = topics.entry(topic).or_default();
-        let known = partitions.get(&partition).map(|known| known.place);
-        if known.is_none_or(|known| known < held.place) {
-            partitions.insert(partition, held);
+        let partitions = topics.or_default(topic.into_boxed_str());
+        match partitions.get_mut(&partition) {
+            Some(known) if known.place < held.place => *known = held,
+            Some(_) => {}
+            None => drop(partitions.insert(partition, held)),
         }
     }
 
@@ -143,9 +145,9 @@ impl Offsets {
             return;
         };
         if let Some(partitions) = topics.get_mut(topic) {
-            partitions.remove(&partition);
+            drop(partitions.remove(&partition));
             if partitions.is_empty() {
-                topics.remove(topic);
+                drop(topics.remove(topic));
             }
         }
         if topics.is_empty() {
@@ -157,8 +159,8 @@ impl Offsets {
     pub(super) fn count(&self) -> usize {
         self.by_group
             .values()
-            .flat_map(BTreeMap::values)
-            .map(BTreeMap::len)
+            .flat_map(VecMap::values)
+            .map(VecMap::len)
             .sum()
     }
 }

@@ -65,6 +65,12 @@ pub struct ConsumerGroupSettings {
     pub heartbeat_interval_ms_min: i32,
     /// `group.consumer.max.heartbeat.interval.ms`
     pub heartbeat_interval_ms_max: i32,
+    /// `group.consumer.assignment.interval.ms`, unless the group sets its own.
+    pub assignment_interval_ms: i32,
+    /// `group.consumer.min.assignment.interval.ms`
+    pub assignment_interval_ms_min: i32,
+    /// `group.consumer.max.assignment.interval.ms`
+    pub assignment_interval_ms_max: i32,
     /// `group.consumer.max.size`
     pub size_max: usize,
     /// `group.consumer.migration.policy`
@@ -80,6 +86,9 @@ impl Default for ConsumerGroupSettings {
             heartbeat_interval_ms: 5_000,
             heartbeat_interval_ms_min: 5_000,
             heartbeat_interval_ms_max: 15_000,
+            assignment_interval_ms: 1_000,
+            assignment_interval_ms_min: 0,
+            assignment_interval_ms_max: 15_000,
             size_max: i32::MAX as usize,
             migration: MigrationPolicy::Bidirectional,
         }

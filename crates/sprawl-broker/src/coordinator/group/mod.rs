@@ -73,6 +73,9 @@ fn consumer_settings(limits: &ConsumerGroupLimits) -> ConsumerGroupSettings {
         heartbeat_interval_ms: limits.heartbeat_interval_ms,
         heartbeat_interval_ms_min: limits.heartbeat_interval_ms_min,
         heartbeat_interval_ms_max: limits.heartbeat_interval_ms_max,
+        assignment_interval_ms: limits.assignment_interval_ms,
+        assignment_interval_ms_min: limits.assignment_interval_ms_min,
+        assignment_interval_ms_max: limits.assignment_interval_ms_max,
         size_max: limits.size_max,
         migration: limits.migration,
     }

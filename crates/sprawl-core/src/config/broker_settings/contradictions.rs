@@ -5,6 +5,44 @@ use super::streams_groups::STREAMS_BOUNDS;
 use super::values::Values;
 use crate::config::error::ConfigError;
 
+/// Settings of which the first is at or below the second.
+const ORDERED: [(&str, &str); 10] = [
+    (
+        "group.min.session.timeout.ms",
+        "group.max.session.timeout.ms",
+    ),
+    (
+        "group.consumer.min.session.timeout.ms",
+        "group.consumer.session.timeout.ms",
+    ),
+    (
+        "group.consumer.session.timeout.ms",
+        "group.consumer.max.session.timeout.ms",
+    ),
+    (
+        "group.consumer.min.assignment.interval.ms",
+        "group.consumer.assignment.interval.ms",
+    ),
+    (
+        "group.consumer.assignment.interval.ms",
+        "group.consumer.max.assignment.interval.ms",
+    ),
+    (
+        "group.consumer.min.heartbeat.interval.ms",
+        "group.consumer.heartbeat.interval.ms",
+    ),
+    (
+        "group.consumer.heartbeat.interval.ms",
+        "group.consumer.max.heartbeat.interval.ms",
+    ),
+    (
+        "group.streams.num.standby.replicas",
+        "group.streams.max.standby.replicas",
+    ),
+    ("message.max.bytes", "socket.request.max.bytes"),
+    ("sprawl.disk.throttle.percent", "sprawl.disk.full.percent"),
+];
+
 impl Values<'_> {
     /// Settings that are fine alone and not together.
     pub(super) fn check_contradictions(&self) -> Result<(), ConfigError> {
@@ -16,34 +54,7 @@ impl Values<'_> {
             }
         }
         let lower = "the first at or below the second";
-        for (name, other) in [
-            (
-                "group.min.session.timeout.ms",
-                "group.max.session.timeout.ms",
-            ),
-            (
-                "group.consumer.min.session.timeout.ms",
-                "group.consumer.session.timeout.ms",
-            ),
-            (
-                "group.consumer.session.timeout.ms",
-                "group.consumer.max.session.timeout.ms",
-            ),
-            (
-                "group.consumer.min.heartbeat.interval.ms",
-                "group.consumer.heartbeat.interval.ms",
-            ),
-            (
-                "group.consumer.heartbeat.interval.ms",
-                "group.consumer.max.heartbeat.interval.ms",
-            ),
-            (
-                "group.streams.num.standby.replicas",
-                "group.streams.max.standby.replicas",
-            ),
-            ("message.max.bytes", "socket.request.max.bytes"),
-            ("sprawl.disk.throttle.percent", "sprawl.disk.full.percent"),
-        ] {
+        for (name, other) in ORDERED {
             self.expect_at_most(
                 (name, self.integer(name)?),
                 (other, self.integer(other)?),

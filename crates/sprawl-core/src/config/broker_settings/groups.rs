@@ -35,6 +35,12 @@ pub struct ConsumerGroupLimits {
     pub heartbeat_interval_ms_min: i32,
     /// `group.consumer.max.heartbeat.interval.ms`
     pub heartbeat_interval_ms_max: i32,
+    /// `group.consumer.assignment.interval.ms`
+    pub assignment_interval_ms: i32,
+    /// `group.consumer.min.assignment.interval.ms`
+    pub assignment_interval_ms_min: i32,
+    /// `group.consumer.max.assignment.interval.ms`
+    pub assignment_interval_ms_max: i32,
     /// `group.consumer.max.size`
     pub size_max: usize,
     /// `group.consumer.migration.policy`
@@ -66,6 +72,9 @@ impl ConsumerGroupLimits {
             heartbeat_interval_ms: values.int("group.consumer.heartbeat.interval.ms")?,
             heartbeat_interval_ms_min: values.int("group.consumer.min.heartbeat.interval.ms")?,
             heartbeat_interval_ms_max: values.int("group.consumer.max.heartbeat.interval.ms")?,
+            assignment_interval_ms: values.int("group.consumer.assignment.interval.ms")?,
+            assignment_interval_ms_min: values.int("group.consumer.min.assignment.interval.ms")?,
+            assignment_interval_ms_max: values.int("group.consumer.max.assignment.interval.ms")?,
             size_max: values.unsigned("group.consumer.max.size")?,
             migration: match policy.as_str() {
                 "upgrade" => MigrationPolicy::Upgrade,

@@ -9,10 +9,23 @@ use crate::config::topic_table::MIGRATION_POLICIES;
 
 pub(super) const TABLE: &[Definition] = &[
     broker(
+        "group.consumer.assignment.interval.ms",
+        (Int, Some("1000"), Rule::Between(0, INT_MAX)),
+        (Medium, ReadOnly),
+        "How long the assignment of a consumer group (KIP-848) stays at least before the next is \
+         computed, unless the group says (KIP-1263).",
+    ),
+    broker(
         "group.consumer.heartbeat.interval.ms",
         (Int, Some("5000"), Rule::Between(1, INT_MAX)),
         (Medium, ReadOnly),
         "How often members of consumer groups (KIP-848) beat, unless their group says.",
+    ),
+    broker(
+        "group.consumer.max.assignment.interval.ms",
+        (Int, Some("15000"), Rule::Between(0, INT_MAX)),
+        (Medium, ReadOnly),
+        "The longest `consumer.assignment.interval.ms` of a group.",
     ),
     broker(
         "group.consumer.max.heartbeat.interval.ms",
@@ -42,6 +55,12 @@ pub(super) const TABLE: &[Definition] = &[
         (Medium, ReadOnly),
         "Between which protocols a group may change while it has members: `upgrade` lets a classic \
          group become a consumer group (KIP-848), `downgrade` the reverse.",
+    ),
+    broker(
+        "group.consumer.min.assignment.interval.ms",
+        (Int, Some("0"), Rule::Between(0, INT_MAX)),
+        (Medium, ReadOnly),
+        "The shortest `consumer.assignment.interval.ms` of a group.",
     ),
     broker(
         "group.consumer.min.heartbeat.interval.ms",

@@ -13,6 +13,7 @@ use super::leave::remove_members;
 use super::member::{ClassicMetadata, ConsumerMember, MemberMetadata, MemberState, without_epochs};
 use super::protocol::{Subscription, assignment_bytes, subscription};
 use super::reconcile::waits_for_others;
+use super::target::target_is_due;
 use crate::coordinator::Token;
 use crate::group::any::Group;
 use crate::group::classic::subscription::CONSUMER_PROTOCOL_TYPE;
@@ -205,7 +206,7 @@ fn classic_member<'a>(
         }
     }
     let member = group.members.get(member_id);
-    let member = member.ok_or(GroupError::UnknownMemberId)?;
+    let member: &ConsumerMember = member.ok_or(GroupError::UnknownMemberId)?;
     let classic = member.metadata.classic.as_ref();
     Ok((member, classic.ok_or(GroupError::UnknownMemberId)?))
 }
@@ -243,7 +244,7 @@ fn sync(
         return Err(GroupError::InconsistentGroupProtocol);
     }
     let is_revoking = member.current.state == MemberState::UnrevokedPartitions;
-    let is_behind = group.epoch.epoch > member.current.epoch && !is_revoking;
+    let is_behind = group.target_epoch.epoch > member.current.epoch && !is_revoking;
     let assignment = assignment_bytes(
         classic,
         &without_epochs(&member.current.assigned),
@@ -288,7 +289,10 @@ pub(in crate::group) fn classic_heartbeat(
         return Err(GroupError::IllegalGeneration);
     }
     let session_ms = u64::try_from(classic.session_timeout_ms).unwrap_or(0);
-    let must_rejoin = member.current.epoch < group.epoch.epoch
+    // A member that joins again computes a target that is due: where nobody beats, it is its only
+    // way to one.
+    let must_rejoin = member.current.epoch < group.target_epoch.epoch
+        || target_is_due(group, cx)
         || match member.current.state {
             MemberState::UnrevokedPartitions => true,
             MemberState::UnreleasedPartitions => !waits_for_others(group, member_id),

@@ -113,9 +113,10 @@ fn upgraded(
             Some(target.clone()),
         ));
     }
+    // Without a time: the coordinator has computed nothing yet, its first target is due at once.
     draft.put(ConsumerRecord::TargetEpoch(Some(TargetEpoch {
         epoch: generation,
-        timestamp_ms: cx.now.wall_ms,
+        timestamp_ms: 0,
     })));
     for (member_id, (_, target)) in members {
         let current = Current {
@@ -123,7 +124,7 @@ fn upgraded(
             previous_epoch: generation,
             state: MemberState::Stable,
             assigned: owned_since(&target, generation),
-            revoking: Owned::new(),
+            revoking: Owned::default(),
         };
         draft.put(ConsumerRecord::Current(member_id, Some(current)));
     }

@@ -13,6 +13,7 @@ use super::records::{ConsumerRecord, GroupEpoch, ResolvedRegex, TargetEpoch};
 use crate::group::effect::TimerId;
 use crate::group::modern::Assignment;
 use crate::group::state::GroupState;
+use crate::group::vec_map::VecMap;
 
 /// A consumer group.
 #[derive(Clone, Debug, Default)]
@@ -20,13 +21,14 @@ pub(in crate::group) struct ConsumerGroup {
     pub(in crate::group) group_id: String,
     pub(in crate::group) epoch: GroupEpoch,
     pub(in crate::group) target_epoch: TargetEpoch,
-    pub(in crate::group) members: BTreeMap<String, ConsumerMember>,
-    pub(in crate::group) targets: BTreeMap<String, Assignment>,
-    pub(in crate::group) regexes: BTreeMap<String, ResolvedRegex>,
+    /// Boxed: a tree's node has room for eleven, most groups have one or two.
+    pub(in crate::group) members: BTreeMap<String, Box<ConsumerMember>>,
+    pub(in crate::group) targets: VecMap<String, Assignment>,
+    pub(in crate::group) regexes: VecMap<String, ResolvedRegex>,
     pub(in crate::group) has_partition_metadata: bool,
     static_members: BTreeMap<String, String>,
     /// Who holds each partition.
-    holders: BTreeMap<TopicId, BTreeMap<i32, String>>,
+    holders: VecMap<TopicId, BTreeMap<i32, String>>,
     /// The metadata for which `epoch.metadata_hash` was last computed; nothing that is stored.
     pub(in crate::group) metadata_seen: Option<u64>,
     /// Members of the classic protocol that were told to join again, and have a timer for it.
@@ -97,7 +99,7 @@ impl ConsumerGroup {
                     metadata,
                     current: Current::default(),
                 };
-                self.members.insert(member_id.to_owned(), member);
+                self.members.insert(member_id.to_owned(), Box::new(member));
                 None
             }
         }
@@ -128,7 +130,7 @@ impl ConsumerGroup {
         let old = std::mem::replace(&mut member.current, current.clone());
         self.release(member_id, &old);
         for (topic_id, partition) in current.held() {
-            let of_topic = self.holders.entry(topic_id).or_default();
+            let of_topic = self.holders.or_default(topic_id);
             of_topic.insert(partition, member_id.to_owned());
         }
         Some(old)
@@ -148,7 +150,7 @@ impl ConsumerGroup {
                 of_topic.remove(&partition);
             }
             if of_topic.is_empty() {
-                self.holders.remove(&topic_id);
+                drop(self.holders.remove(&topic_id));
             }
         }
     }
@@ -215,7 +217,7 @@ impl ConsumerGroup {
 
     pub(in crate::group) fn is_subscribed_to(&self, topic: &str) -> bool {
         let by_name = |member: &ConsumerMember| member.metadata.topics.contains(topic);
-        self.members.values().any(by_name)
+        self.members.values().any(|member| by_name(member))
             || self
                 .regexes
                 .values()
@@ -273,7 +275,7 @@ impl ConsumerGroup {
     }
 }
 
-fn put<V>(map: &mut BTreeMap<String, V>, key: &str, value: Option<V>) -> Option<V> {
+fn put<V>(map: &mut VecMap<String, V>, key: &str, value: Option<V>) -> Option<V> {
     match value {
         Some(value) => map.insert(key.to_owned(), value),
         None => map.remove(key),

@@ -239,7 +239,11 @@ impl Draft<'_> {
     /// Gives a static member's place to a new member id: it keeps target and partitions, and begins
     /// with epoch 0.
     pub(in crate::group) fn replace_member(&mut self, old_id: &str, new_id: &str) {
-        let Some(ConsumerMember { metadata, current }) = self.group.members.get(old_id).cloned()
+        let Some(ConsumerMember { metadata, current }) = self
+            .group
+            .members
+            .get(old_id)
+            .map(|member| (**member).clone())
         else {
             return;
         };

@@ -62,7 +62,7 @@ fn leave_for_a_while(group: &mut ConsumerGroup, cx: &mut Context<'_>, member_id:
     };
     let away = Current {
         epoch: STATIC_LEAVE_EPOCH,
-        revoking: Owned::new(),
+        revoking: Owned::default(),
         ..member.current.clone()
     };
     let mut draft = Draft::new(group);

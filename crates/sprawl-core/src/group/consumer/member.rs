@@ -6,6 +6,7 @@ use sprawl_model::TopicId;
 
 use crate::group::modern::Assignment;
 use crate::group::request::JoinProtocol;
+use crate::group::vec_map::VecMap;
 
 /// The member epoch of a request that joins.
 pub(in crate::group) const JOIN_EPOCH: i32 = 0;
@@ -50,7 +51,7 @@ impl MemberState {
 }
 
 /// Partitions by topic, each with the epoch in which the member got it.
-pub(in crate::group) type Owned = BTreeMap<TopicId, BTreeMap<i32, i32>>;
+pub(in crate::group) type Owned = VecMap<TopicId, BTreeMap<i32, i32>>;
 
 /// Partitions without their epochs.
 pub(in crate::group) fn without_epochs(owned: &Owned) -> Assignment {
@@ -116,8 +117,8 @@ impl Default for Current {
             epoch: JOIN_EPOCH,
             previous_epoch: LEAVE_EPOCH,
             state: MemberState::Stable,
-            assigned: Owned::new(),
-            revoking: Owned::new(),
+            assigned: Owned::default(),
+            revoking: Owned::default(),
         }
     }
 }
@@ -136,7 +137,7 @@ impl Current {
 
     /// Every partition that nobody else may have.
     pub(in crate::group) fn held(&self) -> impl Iterator<Item = (TopicId, i32)> + '_ {
-        let both = self.assigned.iter().chain(&self.revoking);
+        let both = self.assigned.iter().chain(self.revoking.iter());
         both.flat_map(|(topic_id, partitions)| {
             partitions.keys().map(|partition| (*topic_id, *partition))
         })

@@ -12,8 +12,8 @@
 //!   refuses is taken back.
 //!
 //! Source: KIP-848 as in Apache Kafka 4.3, KIP-1082 (ids made by clients), KIP-1099 (member type),
-//! KIP-1101 (metadata hash), KIP-1251 (commits in older epochs). Left out: racks, assignments
-//! batched over time (KIP-1263).
+//! KIP-1101 (metadata hash), KIP-1251 (commits in older epochs), KIP-1263 (assignments batched over
+//! time). Left out, as in Kafka 4.3: racks.
 
 mod assignor;
 mod classic_member;

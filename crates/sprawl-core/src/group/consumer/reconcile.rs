@@ -76,7 +76,7 @@ fn step_from(
     let (free, has_unreleased) = free_of(group, target, &assigned);
     let target_epoch = group.target_epoch.epoch;
     for (topic_id, partition) in free {
-        let of_topic = assigned.entry(topic_id).or_default();
+        let of_topic = assigned.or_default(topic_id);
         of_topic.insert(partition, target_epoch);
     }
     Current {
@@ -88,19 +88,19 @@ fn step_from(
             MemberState::Stable
         },
         assigned,
-        revoking: Owned::new(),
+        revoking: Owned::default(),
     }
 }
 
 /// What of `assigned` the target keeps, and what it takes away.
 fn split(assigned: &Owned, target: &Assignment) -> (Owned, Owned) {
-    let (mut kept, mut revoking) = (Owned::new(), Owned::new());
-    for (topic_id, partitions) in assigned {
+    let (mut kept, mut revoking) = (Owned::default(), Owned::default());
+    for (topic_id, partitions) in assigned.iter() {
         let wanted = target.get(topic_id);
         for (partition, epoch) in partitions {
             let is_wanted = wanted.is_some_and(|wanted| wanted.contains(partition));
             let side = if is_wanted { &mut kept } else { &mut revoking };
-            let of_topic = side.entry(*topic_id).or_default();
+            let of_topic = side.or_default(*topic_id);
             of_topic.insert(*partition, *epoch);
         }
     }

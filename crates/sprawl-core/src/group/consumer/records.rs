@@ -315,7 +315,7 @@ fn encode_current(current: &Current) -> Bytes {
 
 fn encode_owned(writer: &mut Writer, owned: &Owned) {
     writer.count(owned.len());
-    for (topic_id, partitions) in owned {
+    for (topic_id, partitions) in owned.iter() {
         writer.uuid(topic_id.0).count(partitions.len());
         for partition in partitions.keys() {
             writer.int32(*partition);
@@ -348,7 +348,7 @@ fn decode_current(value: &[u8]) -> Result<Current, RecordError> {
 
 /// Partitions without epochs of their own, as Kafka before 4.2 wrote them, get the member's.
 fn decode_owned(reader: &mut Reader<'_>, member_epoch: i32) -> Result<Owned, RecordError> {
-    let mut owned = Owned::new();
+    let mut owned = Owned::default();
     for _ in 0..reader.count()? {
         let topic_id = sprawl_model::TopicId(reader.uuid()?);
         let mut partitions = Vec::new();

@@ -25,6 +25,19 @@ impl Context<'_> {
         u64::try_from(timeout_ms).unwrap_or(0)
     }
 
+    /// How long a target assignment stays at least.
+    pub(in crate::group) fn consumer_assignment_interval_ms(&self, group_id: &str) -> i64 {
+        let settings = &self.settings.consumer;
+        let set = self.group_setting(group_id, "consumer.assignment.interval.ms");
+        let interval_ms = set.map_or(settings.assignment_interval_ms, |interval_ms| {
+            interval_ms.clamp(
+                settings.assignment_interval_ms_min,
+                settings.assignment_interval_ms_max,
+            )
+        });
+        i64::from(interval_ms)
+    }
+
     /// How often a member beats.
     pub(in crate::group) fn consumer_heartbeat_interval_ms(&self, group_id: &str) -> i32 {
         let settings = &self.settings.consumer;

@@ -1,8 +1,8 @@
 //! Joining, changing, leaving, being given up.
 
-use super::world::{Client, GROUP, Log, World, joining, quiet, size};
+use super::world::{Client, GROUP, Log, World, at_once, joining, quiet, size};
 use crate::group::effect::Input;
-use crate::group::{Assignment, GroupError, GroupSettings, GroupState, MemberIdOrigin, Response};
+use crate::group::{Assignment, GroupError, GroupState, MemberIdOrigin, Response};
 
 #[test]
 fn first_member_gets_every_partition_at_once() {
@@ -198,7 +198,7 @@ fn member_that_stays_silent_is_given_up_after_its_session() {
 
 #[test]
 fn full_group_takes_no_more_members() {
-    let mut settings = GroupSettings::default();
+    let mut settings = at_once();
     settings.consumer.size_max = 1;
     let mut world = World::with(settings);
     world.beat(joining("a", &["t"])).unwrap();

@@ -1,11 +1,12 @@
 //! A live group changes between the protocols, and classic members live in a consumer group.
 
 use super::world::{
-    Client, GROUP, Log, World, assignment, classic_join, classic_sync, quiet, size, subscription,
+    Client, GROUP, Log, World, assignment, at_once, classic_join, classic_sync, quiet, size,
+    subscription,
 };
 use crate::group::effect::Input;
 use crate::group::{
-    GroupError, GroupSettings, GroupState, GroupType, LeaveRequest, LeavingMember, MemberProtocol,
+    GroupError, GroupState, GroupType, LeaveRequest, LeavingMember, MemberProtocol,
     MigrationPolicy, Response,
 };
 
@@ -122,7 +123,7 @@ fn policy_forbids_a_conversion() {
         (MigrationPolicy::Upgrade, true),
         (MigrationPolicy::Bidirectional, true),
     ] {
-        let mut settings = GroupSettings::default();
+        let mut settings = at_once();
         settings.consumer.migration = policy;
         let mut world = World::with(settings);
         world.create_topic("t", 2);

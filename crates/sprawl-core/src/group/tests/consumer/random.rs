@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 use sprawl_model::TopicId;
 
-use super::world::{Client, GROUP, Log, World, quiet};
-use crate::group::{Assignment, GroupError, GroupState};
+use super::world::{Client, GROUP, Log, World, at_once, quiet};
+use crate::group::{Assignment, GroupError, GroupSettings, GroupState};
 
 const TOPICS: [&str; 3] = ["t0", "t1", "u0"];
 
@@ -224,8 +224,10 @@ proptest! {
     #[test]
     fn no_partition_has_two_owners_and_everything_settles(
         ops in prop::collection::vec(op(), 1..60),
+        is_batched in any::<bool>(),
     ) {
-        let mut world = World::new();
+        let settings = if is_batched { GroupSettings::default() } else { at_once() };
+        let mut world = World::with(settings);
         world.create_topic("t0", 4);
         let mut life = Life::default();
         for op in ops {

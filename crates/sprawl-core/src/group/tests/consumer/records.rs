@@ -61,8 +61,8 @@ fn every_kind() -> Vec<ConsumerRecord> {
                 epoch: 5,
                 previous_epoch: 4,
                 state: MemberState::UnrevokedPartitions,
-                assigned: [(topic_id(), owned)].into(),
-                revoking: BTreeMap::new(),
+                assigned: [(topic_id(), owned)].into_iter().collect(),
+                revoking: Default::default(),
             }),
         ),
         ConsumerRecord::Regex(

@@ -19,7 +19,8 @@ use crate::group::{
     Synced,
 };
 use crate::metadata::{
-    BrokerSpec, MetadataCommand, MetadataImage, NewPartitions, NewTopic, Placement, TopicRef, apply,
+    BrokerSpec, ConfigResource, MetadataCommand, MetadataImage, NewPartitions, NewTopic, Placement,
+    TopicRef, apply,
 };
 
 /// The group of every test.
@@ -47,9 +48,17 @@ pub(in crate::group) struct World {
     next_token: u64,
 }
 
+/// Settings with which every change is followed by a target assignment at once: what most tests are
+/// about is not when.
+pub(super) fn at_once() -> GroupSettings {
+    let mut settings = GroupSettings::default();
+    settings.consumer.assignment_interval_ms = 0;
+    settings
+}
+
 impl World {
     pub(in crate::group) fn new() -> Self {
-        Self::with(GroupSettings::default())
+        Self::with(at_once())
     }
 
     pub(in crate::group) fn with(settings: GroupSettings) -> Self {
@@ -110,6 +119,13 @@ impl World {
     pub(in crate::group) fn delete_topic(&mut self, name: &str) {
         let topic_id = self.topic_id(name).expect("a topic of the test");
         self.command(MetadataCommand::DeleteTopic { topic_id });
+    }
+
+    pub(super) fn set_group_config(&mut self, name: &str, value: &str) {
+        self.command(MetadataCommand::ReplaceConfigs {
+            resource: ConfigResource::Group(GROUP.to_owned()),
+            configs: [(name.to_owned(), value.to_owned())].into(),
+        });
     }
 
     pub(in crate::group) fn topic_id(&self, name: &str) -> Option<TopicId> {
