@@ -5,9 +5,9 @@
 //! registries; [`clients`] lists the clients, [`run`] runs them, [`row`] and [`page`] tell what
 //! came of it, [`not_yet`] what waits for the broker; [`crash`] kills the server under load and
 //! reads back; [`bank`] does the same to transactions, with [`proxy`] holding and doubling
-//! requests; [`delay`] does it to delayed records, [`queue`] to share groups, [`two_phase`] to
-//! prepared transactions. `docs/conformance.md` has the results, `conformance/` the client programs
-//! and the pins.
+//! requests; [`delay`] does it to delayed records, [`queue`] to share groups, [`rebalance`] to one
+//! large group, [`two_phase`] to prepared transactions. `docs/conformance.md` has the results,
+//! `conformance/` the client programs and the pins.
 //!
 //! Invariant: a case must pass against a real Apache Kafka before it may judge Sprawl; in the one
 //! drill of what Kafka's client can do and its broker refuses, Kafka must have refused it.
@@ -25,6 +25,7 @@ pub mod not_yet;
 pub mod page;
 pub mod proxy;
 pub mod queue;
+pub mod rebalance;
 pub mod row;
 pub mod run;
 pub mod server;

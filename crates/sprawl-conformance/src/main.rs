@@ -16,6 +16,7 @@ use sprawl_conformance::bank;
 use sprawl_conformance::bank::judge::Promise;
 use sprawl_conformance::crash::{self, DrillOptions};
 use sprawl_conformance::queue::{self, Progress, QueueOptions};
+use sprawl_conformance::rebalance::{self, RebalanceOptions, Size};
 use sprawl_conformance::row::{self, Counts, Coverage, Row};
 use sprawl_conformance::run::{Extent, Peer, RunOptions};
 use sprawl_conformance::{clients, delay, page, run, sprawl, two_phase};
@@ -83,6 +84,10 @@ enum Verb {
         #[command(flatten)]
         server: ServerArgs,
     },
+    /// Has members of one large group join, leave, die and change their protocol while the server
+    /// is killed, checks that no partition has two owners, and tells how long each phase takes to
+    /// settle; the small form against Apache Kafka proves the cases of the usual run
+    RebalanceDrill(RebalanceArgs),
     /// Sets up every client and runs nothing
     Setup,
     /// Starts a server, prints its address, and stops it when standard input ends
@@ -96,6 +101,39 @@ enum Verb {
         #[arg(long = "set", value_name = "NAME=VALUE")]
         settings: Vec<String>,
     },
+}
+
+#[derive(Debug, Args)]
+struct RebalanceArgs {
+    #[command(flatten)]
+    server: ServerArgs,
+    /// Runs it afterwards against Apache Kafka too, and shows both
+    #[arg(long)]
+    kafka: bool,
+    /// Writes what came of it to `docs/rebalance.md`
+    #[arg(long)]
+    record: bool,
+    /// Chooses what and when
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Few members, as continuous integration has them
+    #[arg(long)]
+    small: bool,
+    /// Members of the consumer protocol
+    #[arg(long)]
+    members: Option<usize>,
+    /// Members that begin with the classic protocol
+    #[arg(long)]
+    classic: Option<usize>,
+    /// Partitions of the topic, at least one a member
+    #[arg(long)]
+    partitions: Option<u32>,
+    /// Rounds of the churn
+    #[arg(long)]
+    rounds: Option<u64>,
+    /// A broker setting
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    settings: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -187,6 +225,7 @@ fn main() -> Result<ExitCode> {
         } => delay_drill(server, rounds, seed, &settings),
         Verb::QueueDrill(args) => queue_drill(args),
         Verb::TwoPhaseDrill { server } => two_phase_drill(server),
+        Verb::RebalanceDrill(args) => rebalance_drill(args),
         Verb::Setup => set_up(),
         Verb::Serve {
             server,
@@ -405,6 +444,61 @@ fn two_phase_drill(server: ServerArgs) -> Result<ExitCode> {
     let counts = Counts::of(&rows);
     println!("{counts}");
     Ok(if counts.failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn rebalance_drill(args: RebalanceArgs) -> Result<ExitCode> {
+    let usual = if args.small { Size::SMALL } else { Size::FULL };
+    let size = Size {
+        members: args.members.unwrap_or(usual.members),
+        classic: args.classic.unwrap_or(usual.classic),
+        partitions: args.partitions.unwrap_or(usual.partitions),
+        rounds: args.rounds.unwrap_or(usual.rounds),
+    };
+    size.check()?;
+    let mut peers = vec![args.server.peer()?];
+    if args.kafka && peers.first() != Some(&Peer::Kafka) {
+        peers.push(Peer::Kafka);
+    }
+    let mut drills = Vec::new();
+    for peer in peers {
+        println!("{}:", peer.name());
+        let options = RebalanceOptions {
+            drill: DrillOptions {
+                peer,
+                rounds: size.rounds,
+                seed: args.seed,
+                settings: pairs(&args.settings)?,
+            },
+            size,
+        };
+        let drill = rebalance::drill(&options, &|line| println!("{line}"))?;
+        for promise in rebalance::judge::Promise::ALL {
+            for breach in drill.verdict.breaches(promise) {
+                println!("{}: {breach}", promise.name());
+            }
+        }
+        println!("seed {}: {}\n{}", args.seed, drill.deeds, drill.verdict);
+        if drill.verdict.is_clean() {
+            std::fs::remove_dir_all(drill.folder.join("data"))?;
+        } else {
+            println!("histories and data are kept in {}", drill.folder.display());
+        }
+        if options.drill.peer == Peer::Kafka && size == Size::SMALL && drill.verdict.is_clean() {
+            let rows = row::merge(proved()?, &drill.rows(), Coverage::WholeClients);
+            row::save(&rows, &run::proved_file())?;
+        }
+        drills.push(drill);
+    }
+    println!("{}", rebalance::table(&drills));
+    println!("{}", rebalance::keep(args.seed, size, &drills)?);
+    if args.record {
+        rebalance::record(args.seed, size, &drills)?;
+    }
+    Ok(if drills.iter().all(|drill| drill.verdict.is_clean()) {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE

@@ -21,6 +21,7 @@ use crate::clients::{CLIENTS, Client};
 use crate::crash::{self, DrillOptions};
 use crate::kafka::{KafkaOptions, KafkaServer};
 use crate::queue::{self, QUEUE, QueueOptions};
+use crate::rebalance::{self, RebalanceOptions, Size};
 use crate::row::{self, Counts, Outcome, Row};
 use crate::server::Server;
 use crate::sprawl::{SprawlOptions, SprawlServer};
@@ -143,6 +144,7 @@ pub fn run(options: &RunOptions, tell: &(dyn Fn(&str) + Sync)) -> Result<Vec<Row
     if options.is_whole() {
         rows.extend(crash_rows(options, tell));
         rows.extend(queue_rows(options, tell));
+        rows.extend(rebalance_rows(options, tell));
         rows.extend(two_phase_rows(options, tell));
     }
     if options.peer != Peer::Kafka {
@@ -231,6 +233,25 @@ fn two_phase_rows(options: &RunOptions, tell: &dyn Fn(&str)) -> Vec<Row> {
     let rows = two_phase::drill(&options.peer, &|_| {})
         .unwrap_or_else(|error| vec![two_phase::no_result(&error)]);
     tell(&summary(two_phase::NAME, &rows, start.elapsed()));
+    rows
+}
+
+fn rebalance_rows(options: &RunOptions, tell: &dyn Fn(&str)) -> Vec<Row> {
+    let drill = RebalanceOptions {
+        drill: DrillOptions {
+            peer: options.peer.clone(),
+            rounds: Size::SMALL.rounds,
+            seed: 0,
+            settings: Vec::new(),
+        },
+        size: Size::SMALL,
+    };
+    let start = Instant::now();
+    let rows = match rebalance::drill(&drill, tell) {
+        Ok(drill) => drill.rows(),
+        Err(error) => vec![rebalance::no_verdict(&error)],
+    };
+    tell(&summary("rebalance-drill", &rows, start.elapsed()));
     rows
 }
 
