@@ -217,6 +217,7 @@ impl ReplicatedLog for Partition {
         }
         if header.attributes.holds_delayed() {
             self.delayed.announce(&self.log)?;
+            self.delayed.touch(self.key());
         }
         if sequencer.producers.begins_transaction(&header) {
             self.hold_stable(&sequencer, self.log.log_end());

@@ -153,12 +153,11 @@ impl Delayed {
             self.unapplied_from.store(at.0, Ordering::Release);
         }
         self.holds.store(true, Ordering::Release);
-        self.touch(log.key());
         Ok(())
     }
 
     /// Puts the partition on the agenda.
-    fn touch(&self, key: PartitionKey) {
+    pub(super) fn touch(&self, key: PartitionKey) {
         if !self.is_touched.swap(true, Ordering::AcqRel) {
             self.agenda.touch(key);
         }
