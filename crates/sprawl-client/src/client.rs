@@ -338,6 +338,21 @@ impl Client {
         self.connection(&address).await
     }
 
+    /// Makes `attempt` until it succeeds, fails for good or `retry_wait_max` has passed. For what may
+    /// be done twice: a coordinator that still loads its groups refuses even to describe them.
+    pub(crate) async fn retrying<T>(
+        &self,
+        attempt: impl AsyncFn() -> Result<T, ClientError>,
+    ) -> Result<T, ClientError> {
+        let retry = self.retry();
+        loop {
+            match attempt().await {
+                Ok(value) => return Ok(value),
+                Err(error) => retry.pause(error).await?,
+            }
+        }
+    }
+
     /// Starts a series of tries of one thing.
     pub(crate) fn retry(&self) -> Retry<'_> {
         Retry {

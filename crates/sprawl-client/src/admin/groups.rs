@@ -118,6 +118,12 @@ impl Admin {
     /// Describes one classic, consumer or streams group. A group nobody knows is described as
     /// `Dead`.
     pub async fn describe_group(&self, id: &str) -> Result<GroupDescription, ClientError> {
+        self.client
+            .retrying(async || self.describe_group_once(id).await)
+            .await
+    }
+
+    async fn describe_group_once(&self, id: &str) -> Result<GroupDescription, ClientError> {
         if let Some(description) = self.describe_consumer_group(id).await? {
             return Ok(description);
         }
@@ -208,6 +214,12 @@ impl Admin {
 
     /// Returns everything a group has committed.
     pub async fn committed(&self, id: &str) -> Result<BTreeMap<(String, i32), i64>, ClientError> {
+        self.client
+            .retrying(async || self.committed_once(id).await)
+            .await
+    }
+
+    async fn committed_once(&self, id: &str) -> Result<Committed, ClientError> {
         let request = OffsetFetchRequest {
             group_id: group_id(id),
             topics: None,
@@ -240,6 +252,12 @@ impl Admin {
         id: &str,
         offsets: &BTreeMap<(String, i32), i64>,
     ) -> Result<(), ClientError> {
+        self.client
+            .retrying(async || self.commit_for_group_once(id, offsets).await)
+            .await
+    }
+
+    async fn commit_for_group_once(&self, id: &str, offsets: &Committed) -> Result<(), ClientError> {
         let request = OffsetCommitRequest {
             group_id: group_id(id),
             generation_id_or_member_epoch: -1,

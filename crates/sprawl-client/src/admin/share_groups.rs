@@ -79,6 +79,15 @@ impl Admin {
         &self,
         id: &str,
     ) -> Result<ShareGroupDescription, ClientError> {
+        self.client
+            .retrying(async || self.describe_share_group_once(id).await)
+            .await
+    }
+
+    async fn describe_share_group_once(
+        &self,
+        id: &str,
+    ) -> Result<ShareGroupDescription, ClientError> {
         let request = ShareGroupDescribeRequest::default().with_group_ids(vec![group_id(id)]);
         let response = self.client.call_coordinator(id, request).await?;
         let missing = || ClientError::Malformed("no group in the answer".to_owned());
@@ -106,6 +115,15 @@ impl Admin {
 
     /// Tells where a share group stands in every partition that it consumes.
     pub async fn share_positions(
+        &self,
+        id: &str,
+    ) -> Result<BTreeMap<(String, i32), SharePosition>, ClientError> {
+        self.client
+            .retrying(async || self.share_positions_once(id).await)
+            .await
+    }
+
+    async fn share_positions_once(
         &self,
         id: &str,
     ) -> Result<BTreeMap<(String, i32), SharePosition>, ClientError> {

@@ -134,13 +134,9 @@ impl Admin {
         &self,
         transactional_id: &str,
     ) -> Result<TransactionDescription, ClientError> {
-        let retry = self.client.retry();
-        loop {
-            match self.describe_transaction_once(transactional_id).await {
-                Ok(description) => return Ok(description),
-                Err(error) => retry.pause(error).await?,
-            }
-        }
+        self.client
+            .retrying(async || self.describe_transaction_once(transactional_id).await)
+            .await
     }
 
     async fn describe_transaction_once(
