@@ -214,7 +214,7 @@ fn a_consumer_group_is_listed_described_reset_and_deleted() {
             &listed[0]["group_type"],
             &listed[0]["state"]
         ),
-        (&"g".into(), &"Consumer".into(), &"Stable".into()),
+        (&"g".into(), &"consumer".into(), &"Stable".into()),
     );
     let described = lag(&node, "g");
     assert_eq!(described["member_count"], 1);
