@@ -9,6 +9,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, ensure};
 use xxhash_rust::xxh3::xxh3_64;
@@ -71,9 +72,13 @@ pub const C_COMPILER: Need = Need {
 /// Makes sure that `need` is met: by apt as root or through sudo, otherwise one line says what to
 /// install.
 pub fn need(need: &Need) -> Result<()> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let missing = |name: &&str| !std::env::split_paths(&path).any(|dir| dir.join(name).is_file());
-    if !need.found_by.iter().any(missing) {
+    // Clients are set up side by side, and apt locks its lists against a second apt.
+    static ONE_APT: Mutex<()> = Mutex::new(());
+    if is_met(need) {
+        return Ok(());
+    }
+    let _turn = ONE_APT.lock().unwrap_or_else(PoisonError::into_inner);
+    if is_met(need) {
         return Ok(());
     }
     let packages = need.packages.join(" ");
@@ -84,6 +89,12 @@ pub fn need(need: &Need) -> Result<()> {
     );
     run(Command::new("sh").args(["-c", &script]))
         .with_context(|| format!("please install: apt-get install {packages}"))
+}
+
+fn is_met(need: &Need) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let is_there = |name: &&str| std::env::split_paths(&path).any(|dir| dir.join(name).is_file());
+    need.found_by.iter().all(is_there)
 }
 
 /// The root of the checkout.
