@@ -338,8 +338,8 @@ impl Client {
         self.connection(&address).await
     }
 
-    /// Makes `attempt` until it succeeds, fails for good or `retry_wait_max` has passed. For what may
-    /// be done twice: a coordinator that still loads its groups refuses even to describe them.
+    /// Makes `attempt` until it succeeds, fails for good or `retry_wait_max` has passed. For what
+    /// may be done twice: a coordinator that still loads its groups refuses even to describe them.
     pub(crate) async fn retrying<T>(
         &self,
         attempt: impl AsyncFn() -> Result<T, ClientError>,

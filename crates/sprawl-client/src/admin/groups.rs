@@ -257,7 +257,11 @@ impl Admin {
             .await
     }
 
-    async fn commit_for_group_once(&self, id: &str, offsets: &Committed) -> Result<(), ClientError> {
+    async fn commit_for_group_once(
+        &self,
+        id: &str,
+        offsets: &Committed,
+    ) -> Result<(), ClientError> {
         let request = OffsetCommitRequest {
             group_id: group_id(id),
             generation_id_or_member_epoch: -1,
