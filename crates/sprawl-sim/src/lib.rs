@@ -9,6 +9,7 @@
 mod broker_world;
 mod client;
 mod compaction_world;
+mod delay_world;
 mod error_code;
 pub mod history;
 pub mod invariant;

@@ -63,6 +63,8 @@ enum WorldName {
     Broker,
     /// The whole broker under transactions.
     Transactions,
+    /// The whole broker while records wait for their delivery.
+    Delayed,
 }
 
 impl From<WorldName> for World {
@@ -72,6 +74,7 @@ impl From<WorldName> for World {
             WorldName::Compaction => Self::Compaction,
             WorldName::Broker => Self::Broker,
             WorldName::Transactions => Self::Transactions,
+            WorldName::Delayed => Self::Delayed,
         }
     }
 }

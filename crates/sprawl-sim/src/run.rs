@@ -8,7 +8,7 @@ use std::sync::Once;
 use sprawl_model::mutant::Mutant;
 
 use crate::invariant::Violation;
-use crate::{broker_world, compaction_world, log_world, transaction_world};
+use crate::{broker_world, compaction_world, delay_world, log_world, transaction_world};
 
 /// Which part of the product a run drives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,15 +21,18 @@ pub enum World {
     Broker,
     /// The whole broker under transactions.
     Transactions,
+    /// The whole broker while records wait for their delivery.
+    Delayed,
 }
 
 impl World {
     /// Every world, in the order in which they are run.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::Log,
         Self::Compaction,
         Self::Broker,
         Self::Transactions,
+        Self::Delayed,
     ];
 
     /// Returns the name the command line knows.
@@ -39,6 +42,7 @@ impl World {
             Self::Compaction => "compaction",
             Self::Broker => "broker",
             Self::Transactions => "transactions",
+            Self::Delayed => "delayed",
         }
     }
 }
@@ -150,6 +154,7 @@ pub fn run_once(world: World, seed: u64, mutant: Option<Mutant>) -> Outcome {
                 World::Compaction => compaction_world::run(seed).await,
                 World::Broker => broker_world::run(seed).await,
                 World::Transactions => transaction_world::run(seed).await,
+                World::Delayed => delay_world::run(seed).await,
             }
         })
     }));

@@ -130,6 +130,22 @@ const STEPS: &[Step] = &[
         ]),
     },
     Step {
+        name: "sim-delayed",
+        about: "simulator: no seed finds a delayed record lost, doubled, early or out of order",
+        action: Action::Cargo(&[
+            "run",
+            "--locked",
+            "--package",
+            "sprawl-sim",
+            "--",
+            "seeds",
+            "--world",
+            "delayed",
+            "--count",
+            "40",
+        ]),
+    },
+    Step {
         name: "mutants",
         about: "simulator: the same seeds catch every known bug",
         action: Action::Cargo(&[

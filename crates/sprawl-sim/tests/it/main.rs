@@ -46,6 +46,13 @@ fn transactions_keep_their_promises_on_the_first_seeds() {
 }
 
 #[test]
+fn delayed_records_keep_their_promises_on_the_first_seeds() {
+    let outcomes = check(World::Delayed, BROKER_SEED_COUNT);
+    assert!(outcomes.iter().any(|outcome| outcome.crash_count > 0));
+    assert!(outcomes.iter().all(|outcome| outcome.acked_count > 0));
+}
+
+#[test]
 fn another_seed_has_another_trace() {
     let hashes = [1, 2].map(|seed| run_once(World::Log, seed, None).trace_hash);
     assert_ne!(hashes[0], hashes[1]);
