@@ -11,7 +11,7 @@
 //! Invariants: no record waits in memory; nothing at or above the first waiting record is deleted;
 //! one task serves all partitions, and one that never held a delayed record costs nothing.
 //!
-//! Source: no Kafka broker has this; `docs/adr/0010-delayed-delivery.md` gives the reasons.
+//! Source: no Kafka broker has this; `docs/adr/0008-delayed-delivery.md` gives the reasons.
 
 mod agenda;
 mod driver;

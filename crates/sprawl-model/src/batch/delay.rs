@@ -9,7 +9,7 @@
 //! original in [`DELAYED_OFFSET`]; so the log alone tells what still waits. Kafka leaves these bits
 //! unused, and its clients pass over them.
 //!
-//! Source: `docs/adr/0010-delayed-delivery.md`; no Kafka broker has this.
+//! Source: `docs/adr/0008-delayed-delivery.md`; no Kafka broker has this.
 
 use bytes::BytesMut;
 
