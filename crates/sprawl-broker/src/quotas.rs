@@ -397,11 +397,8 @@ pub(crate) fn charge_share_fetch(
     context: &RequestContext,
     (size, spent): (usize, Duration),
 ) {
-    let kind = QuotaKind::Fetch;
     charge_time(broker, context, spent);
-    let (quotas, now_ms) = (&broker.quotas, ms(broker.io().clock.monotonic()));
-    let throttle_ms = quotas.record(kind, context, size as f64, now_ms);
-    throttle(broker, context, (kind, throttle_ms));
+    charge(broker, context, (QuotaKind::Fetch, size as f64));
 }
 
 /// For how long the connection will be muted, as responses say it.

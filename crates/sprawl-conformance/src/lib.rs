@@ -17,6 +17,7 @@
 )]
 
 pub mod bank;
+mod breaches;
 pub mod clients;
 pub mod crash;
 pub mod delay;

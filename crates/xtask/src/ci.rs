@@ -21,6 +21,8 @@ struct Step {
 enum Action {
     Cargo(&'static [&'static str]),
     CargoWithEnv(&'static [&'static str], (&'static str, &'static str)),
+    /// A world of the simulator, and how many of its seeds.
+    Seeds(&'static str, &'static str),
     Tidy,
     Deny,
     Fuzz,
@@ -68,82 +70,27 @@ const STEPS: &[Step] = &[
     Step {
         name: "sim-log",
         about: "simulator: no seed finds a lost or changed record in the log",
-        action: Action::Cargo(&[
-            "run",
-            "--locked",
-            "--package",
-            "sprawl-sim",
-            "--",
-            "seeds",
-            "--world",
-            "log",
-            "--count",
-            "100",
-        ]),
+        action: Action::Seeds("log", "100"),
     },
     Step {
         name: "sim-compaction",
         about: "simulator: no seed finds a lost or returned record in a compacted log",
-        action: Action::Cargo(&[
-            "run",
-            "--locked",
-            "--package",
-            "sprawl-sim",
-            "--",
-            "seeds",
-            "--world",
-            "compaction",
-            "--count",
-            "100",
-        ]),
+        action: Action::Seeds("compaction", "100"),
     },
     Step {
         name: "sim-broker",
         about: "simulator: no seed finds a lost or changed record behind the broker",
-        action: Action::Cargo(&[
-            "run",
-            "--locked",
-            "--package",
-            "sprawl-sim",
-            "--",
-            "seeds",
-            "--world",
-            "broker",
-            "--count",
-            "40",
-        ]),
+        action: Action::Seeds("broker", "40"),
     },
     Step {
         name: "sim-transactions",
         about: "simulator: no seed finds a torn, lost or hanging transaction",
-        action: Action::Cargo(&[
-            "run",
-            "--locked",
-            "--package",
-            "sprawl-sim",
-            "--",
-            "seeds",
-            "--world",
-            "transactions",
-            "--count",
-            "100",
-        ]),
+        action: Action::Seeds("transactions", "100"),
     },
     Step {
         name: "sim-delayed",
         about: "simulator: no seed finds a delayed record lost, doubled, early or out of order",
-        action: Action::Cargo(&[
-            "run",
-            "--locked",
-            "--package",
-            "sprawl-sim",
-            "--",
-            "seeds",
-            "--world",
-            "delayed",
-            "--count",
-            "40",
-        ]),
+        action: Action::Seeds("delayed", "40"),
     },
     Step {
         name: "mutants",
@@ -224,6 +171,11 @@ fn run_action(root: &Path, action: &Action) -> Result<Outcome> {
     match action {
         Action::Cargo(arguments) => cargo(root, arguments, None),
         Action::CargoWithEnv(arguments, variable) => cargo(root, arguments, Some(*variable)),
+        Action::Seeds(world, count) => {
+            let seeds = ["run", "--locked", "--package", "sprawl-sim", "--", "seeds"];
+            let which = ["--world", world, "--count", count];
+            cargo(root, &[&seeds[..], &which[..]].concat(), None)
+        }
         Action::Fuzz => {
             // In the target folder of the workspace, whose dependencies it shares.
             let target = std::env::var("CARGO_TARGET_DIR");

@@ -7,9 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::history::{Account, History, Place, Told};
-
-/// Shown of each kind of breach; the rest is in the kept files.
-const EXAMPLES_MAX: usize = 3;
+use crate::breaches::Breaches;
 
 /// A promise, and what breaks it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -85,7 +83,7 @@ pub struct Verdict {
     pub unknown_count: usize,
     /// Records seen by watchers while the load ran.
     pub seen_count: usize,
-    breaches: BTreeMap<Promise, Vec<String>>,
+    breaches: Breaches<Promise>,
 }
 
 impl Verdict {
@@ -98,16 +96,11 @@ impl Verdict {
     /// Examples of what breaks a promise; none when it was kept.
     #[must_use]
     pub fn breaches(&self, promise: Promise) -> Vec<String> {
-        let all = self.breaches.get(&promise).map_or(&[][..], Vec::as_slice);
-        let mut examples: Vec<String> = all.iter().take(EXAMPLES_MAX).cloned().collect();
-        if all.len() > EXAMPLES_MAX {
-            examples.push(format!("{} in all", all.len()));
-        }
-        examples
+        self.breaches.examples(promise)
     }
 
     fn add(&mut self, promise: Promise, breach: String) {
-        self.breaches.entry(promise).or_default().push(breach);
+        self.breaches.add(promise, breach);
     }
 }
 
@@ -118,14 +111,7 @@ impl std::fmt::Display for Verdict {
             "{} committed, {} aborted, {} of unknown end, {} records watched",
             self.committed_count, self.aborted_count, self.unknown_count, self.seen_count
         )?;
-        let broken = Promise::ALL
-            .into_iter()
-            .filter(|promise| self.breaches.contains_key(promise));
-        let names: Vec<&str> = broken.map(Promise::name).collect();
-        match names.as_slice() {
-            [] => write!(out, ": every promise kept"),
-            names => write!(out, ": broken: {}", names.join(", ")),
-        }
+        write!(out, ": {}", self.breaches.summary(Promise::name))
     }
 }
 

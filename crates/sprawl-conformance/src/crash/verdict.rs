@@ -7,8 +7,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
 
-/// Shown of each kind of breach; the rest is in the kept files.
-const EXAMPLES_MAX: usize = 3;
+use crate::breaches::examples;
 
 /// One record as its producer counts it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -179,14 +178,6 @@ impl std::fmt::Display for Verdict {
             self.errors.len()
         )
     }
-}
-
-fn examples(breaches: &[String]) -> Vec<String> {
-    let mut examples: Vec<String> = breaches.iter().take(EXAMPLES_MAX).cloned().collect();
-    if breaches.len() > EXAMPLES_MAX {
-        examples.push(format!("{} in all", breaches.len()));
-    }
-    examples
 }
 
 #[cfg(test)]

@@ -4,12 +4,8 @@
 //! known from below only: what a worker saw late is no breach unless it cannot have been handed
 //! out before the record's end was durable.
 
-use std::collections::BTreeMap;
-
 use super::history::{Answer, History, Micros, Outcome, Place, Story};
-
-/// Shown of each kind of breach; the rest is in the kept files.
-const EXAMPLES_MAX: usize = 3;
+use crate::breaches::Breaches;
 
 /// A promise, and what breaks it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -110,7 +106,7 @@ pub struct Verdict {
     pub delivery_count: u64,
     /// Answers that are known to be durable.
     pub durable_count: u64,
-    breaches: BTreeMap<Promise, Vec<String>>,
+    breaches: Breaches<Promise>,
 }
 
 impl Verdict {
@@ -123,16 +119,11 @@ impl Verdict {
     /// Examples of what breaks a promise; none when it was kept.
     #[must_use]
     pub fn breaches(&self, promise: Promise) -> Vec<String> {
-        let all = self.breaches.get(&promise).map_or(&[][..], Vec::as_slice);
-        let mut examples: Vec<String> = all.iter().take(EXAMPLES_MAX).cloned().collect();
-        if all.len() > EXAMPLES_MAX {
-            examples.push(format!("{} in all", all.len()));
-        }
-        examples
+        self.breaches.examples(promise)
     }
 
     fn add(&mut self, promise: Promise, breach: String) {
-        self.breaches.entry(promise).or_default().push(breach);
+        self.breaches.add(promise, breach);
     }
 }
 
@@ -153,14 +144,7 @@ impl std::fmt::Display for Verdict {
              {expired} expired",
             self.delivery_count
         )?;
-        let broken = Promise::ALL
-            .into_iter()
-            .filter(|promise| self.breaches.contains_key(promise));
-        let names: Vec<&str> = broken.map(Promise::name).collect();
-        match names.as_slice() {
-            [] => write!(out, ": every promise kept"),
-            names => write!(out, ": broken: {}", names.join(", ")),
-        }
+        write!(out, ": {}", self.breaches.summary(Promise::name))
     }
 }
 

@@ -9,9 +9,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::history::{Commit, End, History, Ownership};
+use crate::breaches::Breaches;
 
-/// Shown of each kind of breach; the rest is in the kept files.
-const EXAMPLES_MAX: usize = 3;
 /// A member whose commit began so long ago is still in its session: it beats every second, and its
 /// session lasts six.
 const PROOF_LASTS_US: u64 = 3_000_000;
@@ -66,7 +65,7 @@ pub struct Verdict {
     pub committed_count: usize,
     /// Commits refused, or of unknown outcome.
     pub refused_count: usize,
-    breaches: BTreeMap<Promise, Vec<String>>,
+    breaches: Breaches<Promise>,
 }
 
 impl Verdict {
@@ -79,16 +78,11 @@ impl Verdict {
     /// Examples of what breaks a promise; none when it was kept.
     #[must_use]
     pub fn breaches(&self, promise: Promise) -> Vec<String> {
-        let all = self.breaches.get(&promise).map_or(&[][..], Vec::as_slice);
-        let mut examples: Vec<String> = all.iter().take(EXAMPLES_MAX).cloned().collect();
-        if all.len() > EXAMPLES_MAX {
-            examples.push(format!("{} in all", all.len()));
-        }
-        examples
+        self.breaches.examples(promise)
     }
 
     fn add(&mut self, promise: Promise, breach: String) {
-        self.breaches.entry(promise).or_default().push(breach);
+        self.breaches.add(promise, breach);
     }
 }
 
@@ -99,14 +93,7 @@ impl std::fmt::Display for Verdict {
             "{} times a partition was given ({} proved), {} commits acknowledged, {} not",
             self.given_count, self.proved_count, self.committed_count, self.refused_count
         )?;
-        let broken = Promise::ALL
-            .into_iter()
-            .filter(|promise| self.breaches.contains_key(promise));
-        let names: Vec<&str> = broken.map(Promise::name).collect();
-        match names.as_slice() {
-            [] => write!(out, ": every promise kept"),
-            names => write!(out, ": broken: {}", names.join(", ")),
-        }
+        write!(out, ": {}", self.breaches.summary(Promise::name))
     }
 }
 

@@ -29,7 +29,7 @@ fn verdict(text: &str) -> Verdict {
 }
 
 fn broken(text: &str) -> Vec<Promise> {
-    verdict(text).breaches.into_keys().collect()
+    verdict(text).breaches.promises().collect()
 }
 
 #[test]

@@ -44,7 +44,7 @@ fn judged(worked: &str, produced: &str, ended: &str, rules: Rules) -> Verdict {
 
 fn broken(worked: &str, ended: &str) -> Vec<Promise> {
     let verdict = judged(worked, PRODUCED, ended, RULES);
-    verdict.breaches.into_keys().collect()
+    verdict.breaches.promises().collect()
 }
 
 #[test]
@@ -197,7 +197,7 @@ fn record_that_nobody_produced_is_a_breach() {
         &ENDED.replace("E 0 0 4 4", "E 0 0 3 4"),
         RULES,
     );
-    let broken: Vec<Promise> = verdict.breaches.into_keys().collect();
+    let broken: Vec<Promise> = verdict.breaches.promises().collect();
     assert_eq!(broken, [Promise::RecordsUnchanged]);
 }
 
